@@ -1,0 +1,1 @@
+"""Collectors: one module a network, the contract, the poll loop, the HTTP manners."""

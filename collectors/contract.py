@@ -1,0 +1,174 @@
+"""The collector contract: what a new network has to say, and nothing more.
+
+A network is one file with a subclass of `Collector`. The poll loop (`collectors/poll.py`) decides what is due, calls
+the class, lands what it yields and judges completeness; limits, retries and the scrubbing of secrets are `Manners`
+(`collectors/manners.py`). A collector never turns an error into an empty list: it raises one of the errors below.
+Third-party collectors are found by the entry point group `otklik.collectors`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from settings import OtklikError
+from store.values import Comment, Known, Outcome, PageRef, Post
+
+if TYPE_CHECKING:
+    from collectors.manners import Manners
+    from settings import Network
+    from settings import Page as PageSettings
+
+
+class CollectError(OtklikError):
+    """A page or a post that can't be read. `code` is the network's own code, `outcome` what the page's run becomes."""
+
+    outcome: Outcome = Outcome.failed
+
+    def __init__(self, message: str, *, code: str | int | None = None, outcome: Outcome | None = None) -> None:
+        super().__init__(message)
+        self.code = None if code is None else str(code)
+        if outcome is not None:
+            self.outcome = outcome
+
+
+class Unauthorised(CollectError):
+    """The token is bad or lacks a right: the whole network's run is pointless until a person acts."""
+
+    outcome = Outcome.unauthorised
+
+
+class Blocked(CollectError):
+    """The network refuses to show what it has: captcha, ban, private page."""
+
+    outcome = Outcome.blocked
+
+
+class RateLimited(CollectError):
+    """The limit did not lift within `max_wait`; a later run goes on."""
+
+    outcome = Outcome.rate_limited
+
+
+class Gone(CollectError):
+    """The page or post does not exist (any more)."""
+
+    outcome = Outcome.failed
+
+
+class Unavailable(CollectError):
+    """The network answered nonsense or nothing after all retries."""
+
+    outcome = Outcome.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a network's API can do; shown by `otklik networks`."""
+
+    counters: bool = False
+    replies: bool = False
+    edits: bool = False
+    deletions: bool = False
+    reply: bool = False
+    hide: bool = False
+    block: bool = False
+    push: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some comments of one walk, in the order found. `cursor`: an opaque note for the next walk, kept by the store."""
+
+    comments: Sequence[Comment]
+    cursor: str | None = None
+
+
+@dataclass(slots=True)
+class Walk:
+    """One walk over a post's comments: what the collector is told, and what it says at the end.
+
+    Told: `full` (every comment must be looked at, for edits and deletions) or not (new ones are enough: the collector
+    may stop once `expected` comments are accounted for); `known`: stored comments of this post by external id.
+    Said: `complete` = every comment that stood there during the whole walk was yielded (or is in `known`, when not
+    full) ; `counter` = the network's own count seen during the walk, None if none; `stubs` = deleted or hidden ones
+    the network still counts; `problem` why it is not complete (Russian).
+    """
+
+    full: bool
+    known: Mapping[str, Known] = field(default_factory=dict)
+    cursor: str | None = None
+    complete: bool = False
+    exhaustive: bool = False  # every comment was looked at: absent ones are deleted
+    counter: int | None = None
+    stubs: int = 0
+    problem: str | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def live(self) -> int:
+        """How many stored comments of this post are not deleted."""
+        return sum(1 for k in self.known.values() if not k.deleted)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `otklik doctor`: ok True/False, None = could not be checked; `advice` in Russian."""
+
+    name: str
+    ok: bool | None
+    detail: str = ""
+    advice: str = ""
+
+
+class Collector(ABC):
+    """One network. Constructed once a run; all its calls go through `self.manners`.
+
+    `hosts`: the network's own API hosts; another address in `networks.<name>.api` must be loopback or trusted.
+    """
+
+    network: ClassVar[str]
+    title: ClassVar[str]
+    api: ClassVar[str]
+    hosts: ClassVar[frozenset[str]]
+    requests_per_second: ClassVar[float] = 3.0
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    def __init__(self, config: Network, manners: Manners) -> None:
+        self.config = config
+        self.manners = manners
+
+    @abstractmethod
+    def resolve(self, page: PageSettings) -> PageRef:
+        """The page named by URL, short name or id -> its stable id, title and address."""
+
+    @abstractmethod
+    def server_time(self) -> datetime:
+        """The network's clock (UTC)."""
+
+    @abstractmethod
+    def posts(self, page: PageRef, since: datetime | None) -> Iterator[Post]:
+        """Posts of the page with their counters, newest first, at least back to `since` (None: all there are).
+
+        Pinned, reposted and text-less posts count. A kind of post that can't be read for this token raises after the
+        other kinds were yielded, or is yielded as a `denied` post with a `problem`.
+        """
+
+    @abstractmethod
+    def refresh(self, page: PageRef, posts: Sequence[Post]) -> Iterator[Post]:
+        """The same posts with their counters of now, as cheaply as the network allows; vanished ones with `gone`."""
+
+    @abstractmethod
+    def comments(self, page: PageRef, post: Post, walk: Walk) -> Iterator[Batch]:
+        """Every comment and reply at any depth of `post`, as `walk` says; sets the walk's findings before it ends."""
+
+    @abstractmethod
+    def check(self, pages: Iterable[PageRef]) -> Iterator[Check]:
+        """What `otklik doctor` tells of this network: token, scopes, reachability of each page."""
+
+    def close(self) -> None:
+        """Release connections."""
+        self.manners.close()

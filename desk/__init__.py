@@ -1,0 +1,1 @@
+"""The Regulation: alerts, deadlines, presentation."""

@@ -1,0 +1,1 @@
+"""Pretend networks with faults and a ledger of the truth."""

@@ -1,0 +1,1 @@
+"""The store: tables, queue, event log, migrations. The only room that speaks SQL."""

@@ -1,0 +1,267 @@
+"""The values that rooms hand to each other: plain, typed, immutable. No I/O and no heavy import here.
+
+Times are aware UTC datetimes. Ids of networks are strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+def utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+class Outcome(StrEnum):
+    """How one page's run ended (design, "Empty is not blocked")."""
+
+    complete = "complete"
+    partial = "partial"
+    blocked = "blocked"
+    unauthorised = "unauthorised"
+    rate_limited = "rate_limited"
+    failed = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote. `kind`: person, community, unknown (hidden or deleted: the comment counts all the same)."""
+
+    id: str | None = None
+    name: str | None = None
+    url: str | None = None
+    kind: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A typed link: `kind` in the network's own word (photo, sticker, …); unknown kinds are kept too."""
+
+    kind: str
+    url: str | None = None
+    title: str | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageRef:
+    """A watched page. `id` is the network's own stable id ("-123456"), found by `Collector.resolve`."""
+
+    network: str
+    id: str
+    title: str = ""
+    url: str = ""
+    owner: str = "administration"
+    include: tuple[str, ...] = ("posts", "photos", "videos", "topics")
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What a page published. `id` is unique in the network ("wall-123_20"); `kind` is one of `PageRef.include` without s.
+
+    `counter` is the network's own count of comments; None when the network has no counter or will not say.
+    `closed`: comments are closed. `gone`: deleted. `denied`: may not be read; `problem` then says why (Russian).
+    """
+
+    network: str
+    id: str
+    page_id: str
+    kind: str = "post"
+    published_at: datetime | None = None
+    counter: int | None = None
+    url: str = ""
+    text: str = ""
+    pinned: bool = False
+    closed: bool = False
+    gone: bool = False
+    denied: bool = False
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """One comment as collected; the key is `(network, external_id)`.
+
+    `comment_id` is the network's raw id, `parent_id` the `external_id` of the comment it answers, None at top level.
+    `own`: written by the page itself or by the administration. `deleted`: a stub that the network shows for a deleted
+    comment. `published_at` is None when the network gives no time (shown as "time unknown").
+    """
+
+    network: str
+    external_id: str
+    page_id: str
+    post_id: str
+    comment_id: str
+    parent_id: str | None
+    author: Author
+    text: str
+    published_at: datetime | None
+    url: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    own: bool = False
+    deleted: bool = False
+    edited_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A recognised place; `span` = [start, end) in characters of the text; degrees WGS 84."""
+
+    name: str
+    kind: str
+    parents: tuple[str, ...] = ()
+    lat: float | None = None
+    lon: float | None = None
+    span: tuple[int, int] | None = None
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the classifier (or a person) says of one text. Ids of the taxonomy; None = "don't know"."""
+
+    topic: str | None = None
+    topic_group: str | None = None
+    topic_confidence: float = 0.0
+    places: tuple[Place, ...] = ()
+    urgency: str | None = None  # urgent | prompt | None (no reaction needed)
+    emergency: bool = False
+    emergency_kind: str | None = None
+    reaction: str = "required"  # required | none | refuse
+    conduct: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()  # short Russian phrases a Head understands
+    model: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields of `classify --json` without `id`, in the order of the design."""
+        return {
+            "topic": self.topic,
+            "topic_group": self.topic_group,
+            "topic_confidence": round(self.topic_confidence, 4),
+            "places": [
+                {
+                    "name": p.name,
+                    "kind": p.kind,
+                    "parents": list(p.parents),
+                    "lat": p.lat,
+                    "lon": p.lon,
+                    "span": list(p.span) if p.span else None,
+                    "confidence": round(p.confidence, 4),
+                }
+                for p in self.places
+            ],
+            "urgency": self.urgency,
+            "emergency": self.emergency,
+            "emergency_kind": self.emergency_kind,
+            "reaction": self.reaction,
+            "conduct": list(self.conduct),
+            "reasons": list(self.reasons),
+            "model": self.model,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A comment on its way into the store. `assessment` None: the classifier failed, the next run takes it up."""
+
+    comment: Comment
+    assessment: Assessment | None
+    deadlines: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PostMark:
+    """What a run learnt of a post; lands in the transaction of its comments.
+
+    `walked`: None (not walked to the end yet), "tail" or "full". After a walk to the end `counter` is what the
+    network said at that time, `cursor` an opaque note of the collector for its next walk.
+    """
+
+    post: Post
+    checked_at: datetime
+    walked: str | None = None
+    cursor: str | None = None
+    next_check_at: datetime | None = None
+    next_full_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """One transaction: comments of one page, marks of its posts, ids found deleted, all or nothing.
+
+    `server_time` is the network's clock (never later than which a cursor may stand); comments older than the page's
+    first sight become historical. `run_id` ties the landing to its run.
+    """
+
+    page: PageRef
+    comments: Sequence[Judged] = ()
+    posts: Sequence[PostMark] = ()
+    deleted: Sequence[str] = ()  # external ids
+    server_time: datetime | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What a landing did: counts, the ids of alerts it wrote."""
+
+    new: int = 0
+    revised: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    own: int = 0
+    alerts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knows of one stored comment; enough for a collector to see what changed."""
+
+    parent_id: str | None
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PostState:
+    """What the store knows of one post."""
+
+    post: Post
+    stored: int  # comments stored and not deleted, own ones included
+    first_seen_at: datetime
+    checked_at: datetime | None
+    walked_at: datetime | None
+    full_walked_at: datetime | None
+    walked_counter: int | None
+    cursor: str | None
+    next_check_at: datetime | None
+    next_full_at: datetime | None
+    last_new_at: datetime | None  # when a comment last landed here
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The record each page's run ends with. `gap` = comments the network counts and we don't have; None = unknown."""
+
+    network: str
+    page_id: str
+    started_at: datetime
+    finished_at: datetime
+    outcome: Outcome
+    counter: int | None = None
+    seen: int = 0
+    stored: int = 0
+    new: int = 0
+    revised: int = 0
+    hidden_or_deleted: int = 0
+    gap: int | None = None
+    posts: int = 0
+    posts_walked: int = 0
+    calls: int = 0
+    code: str | None = None  # the network's error code
+    problem: str | None = None  # Russian: what happened and what to do
+    delay_p50: float | None = None  # seconds between publishing and landing, new comments of this run
+    delay_max: float | None = None
