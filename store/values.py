@@ -177,8 +177,10 @@ class Judged:
 class PostMark:
     """What a run learnt of a post; lands in the transaction of its comments.
 
-    `walked`: None (not walked to the end yet), "tail" or "full". After a walk to the end `counter` is what the
-    network said at that time, `cursor` an opaque note of the collector for its next walk.
+    `walked`: None (not walked to the end yet), "tail", "full", or "baseline" (old at first sight: only its counter is
+    remembered, its comments are read when the counter changes). After a walk to the end `post.counter` is what the
+    network said at that time, `cursor` an opaque note of the collector for its next walk, `gap` how many comments the
+    network counts and did not show (None: not known).
     """
 
     post: Post
@@ -187,6 +189,7 @@ class PostMark:
     cursor: str | None = None
     next_check_at: datetime | None = None
     next_full_at: datetime | None = None
+    gap: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +243,7 @@ class PostState:
     next_check_at: datetime | None
     next_full_at: datetime | None
     last_new_at: datetime | None  # when a comment last landed here
+    gap: int | None = None  # of the last walk to the end
 
 
 @dataclass(frozen=True, slots=True)
