@@ -112,7 +112,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 all well; 1 partly; 3 unauthorised; 4 nothing could be collected; 5 interrupted; 6 locked by another run."""
+        """0 all well; 1 partly; 3 unauthorised; 4 nothing could be collected; 5 interrupted; 6 locked elsewhere."""
         if self.interrupted:
             return INTERRUPTED
         done = self.coverages
@@ -149,6 +149,7 @@ class _Tally:
     stubs: int = 0
     posts: int = 0
     walked: int = 0
+    denied: int = 0  # posts whose comments the network refuses to show
     landed: Landed = field(default_factory=Landed)
     problems: list[tuple[Outcome, str, str | None]] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
@@ -431,6 +432,7 @@ class Poller:
                     log.warning("post %s: %s", post.id, scrub(str(e)))
                     tally.problem(Outcome.partial, f"{post.url or post.id}: {e}", e.code)
                     if isinstance(e, Blocked):
+                        tally.denied += 1
                         denied = replace(post, denied=True, problem=scrub(str(e)))
                         buffer.mark(PostMark(denied, server_now, next_check_at=server_now + schedule.CHECK_MAX))
                         failures = 0
@@ -492,6 +494,8 @@ class Poller:
             return "denied"
         if options.full:
             return "full"
+        if state is not None and state.post.denied and state.next_check_at and state.next_check_at > server_now:
+            return "denied"
         never_walked = state is None or state.walked_at is None
         if never_walked:
             depth = timedelta(seconds=self.settings.collect.first_depth)
@@ -517,12 +521,14 @@ class Poller:
             deleted = [i for i, k in self.store.known(post.network, post.id).items() if not k.deleted] if state else []
             buffer.mark(PostMark(replace(post, gone=True), server_now), deleted)
         elif what == "denied":
+            tally.denied += 1
             tally.problem(Outcome.partial, post.problem or f"{post.url or post.id}: комментарии недоступны")
             buffer.mark(PostMark(post, server_now, next_check_at=check_at))
         elif what in ("baseline", "empty"):
             walked = "baseline" if what == "baseline" else "full"
-            full_at = self._next_full(server_now, post, last_new)
-            buffer.mark(PostMark(post, server_now, walked, None, check_at, full_at if what == "empty" else None, 0))
+            # A counter of 0 is believed, but not for ever.
+            full_at = server_now + timedelta(seconds=self.settings.collect.full_every) if what == "empty" else None
+            buffer.mark(PostMark(post, server_now, walked, None, check_at, full_at, 0))
         else:
             buffer.mark(
                 PostMark(
@@ -596,6 +602,8 @@ class Poller:
         at_end = replace(post, counter=walk.counter if walk.counter is not None else post.counter)
         if not walk.complete:
             outcome = walk.outcome or Outcome.partial
+            if outcome is Outcome.blocked and tally.seen:
+                outcome = Outcome.partial  # other posts of the page can be read
             tally.problem(outcome, f"{post.url or post.id}: {walk.problem or 'прочитано не всё'}")
             buffer.mark(PostMark(post, server_now, None, state.cursor if state else None, check_at, server_now))
             return
@@ -621,14 +629,15 @@ class Poller:
         counters = [s.post.counter for s in read if s.post.counter is not None]
         gaps = [s.gap if s.gap is not None else (s.post.counter or 0) for s in read if s.post.counter is not None]
         stored = sum(s.stored for s in states)
+        with_comments = sum(1 for s in states if s.post.counter or s.post.denied)
         outcome, problem, code = Outcome.complete, None, None
         if tally.problems:
             severity = list(Outcome)
             outcome, problem, code = max(tally.problems, key=lambda p: severity.index(p[0]))
             if len(tally.problems) > 1:
                 problem = f"{problem} (и ещё: {len(tally.problems) - 1})"
-        if outcome is Outcome.blocked and tally.seen and all(p[2] is None for p in tally.problems):
-            outcome = Outcome.partial  # some posts were readable
+        if outcome is Outcome.partial and tally.denied and not tally.seen and tally.denied >= with_comments:
+            outcome = Outcome.blocked  # not one post's comments may be read
         delays = sorted(tally.delays)
         return Coverage(
             network=ref.network,
