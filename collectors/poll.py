@@ -602,8 +602,6 @@ class Poller:
         at_end = replace(post, counter=walk.counter if walk.counter is not None else post.counter)
         if not walk.complete:
             outcome = walk.outcome or Outcome.partial
-            if outcome is Outcome.blocked and tally.seen:
-                outcome = Outcome.partial  # other posts of the page can be read
             tally.problem(outcome, f"{post.url or post.id}: {walk.problem or 'прочитано не всё'}")
             buffer.mark(PostMark(post, server_now, None, state.cursor if state else None, check_at, server_now))
             return
@@ -636,7 +634,9 @@ class Poller:
             outcome, problem, code = max(tally.problems, key=lambda p: severity.index(p[0]))
             if len(tally.problems) > 1:
                 problem = f"{problem} (и ещё: {len(tally.problems) - 1})"
-        if outcome is Outcome.partial and tally.denied and not tally.seen and tally.denied >= with_comments:
+        if outcome is Outcome.blocked and code is None and tally.seen:
+            outcome = Outcome.partial  # one post showed nothing, others can be read
+        elif outcome is Outcome.partial and tally.denied and not tally.seen and tally.denied >= with_comments:
             outcome = Outcome.blocked  # not one post's comments may be read
         delays = sorted(tally.delays)
         return Coverage(
