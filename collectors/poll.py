@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from collectors import schedule
 from collectors.contract import Blocked, CollectError, Collector, Gone, RateLimited, Unauthorised, Walk
@@ -125,6 +125,23 @@ class Report:
             return PARTLY
         return UNAUTHORISED if outcomes == {Outcome.unauthorised} else NOTHING
 
+    def as_dict(self) -> dict[str, Any]:
+        """What `collect --json` prints."""
+        return {
+            "run": self.run_id,
+            "exit_code": self.exit_code,
+            "interrupted": self.interrupted,
+            "new": self.landed.new,
+            "revised": self.landed.revised,
+            "deleted": self.landed.deleted,
+            "own": self.landed.own,
+            "alerts": list(self.landed.alerts),
+            "pages": [
+                {"page": r.configured, "locked": r.locked, **(asdict(r.coverage) if r.coverage else {})}
+                for r in self.results
+            ],
+        }
+
 
 def _add(a: Landed, b: Landed) -> Landed:
     return Landed(
@@ -224,6 +241,51 @@ def choose_pages(settings: Settings, only: Sequence[str]) -> list[tuple[int, Pag
     if not pages:
         raise ConfigError(f"{settings.where('pages')}: не указано ни одной страницы; добавьте её в раздел pages")
     return pages
+
+
+def plan(store: Store, settings: Settings, only: Sequence[str], now: datetime) -> list[dict[str, Any]]:
+    """What `collect` would do now, without a call to any network: pages in order, posts known and due."""
+    lines = []
+    for index, page in choose_pages(settings, only):
+        known = store.resolved(page.network, page.id)
+        ref = known[0] if known else None
+        states = store.post_states(ref) if ref else []
+        lines.append(
+            {
+                "number": index + 1,
+                "network": page.network,
+                "id": ref.id if ref else page.id,
+                "title": page.title or (ref.title if ref else ""),
+                "first_time": ref is None,
+                "posts_known": len(states),
+                "posts_due": sum(1 for s in states if s.next_check_at is None or s.next_check_at <= now),
+                "posts_to_read_whole": sum(1 for s in states if s.next_full_at is not None and s.next_full_at <= now),
+            }
+        )
+    return lines
+
+
+def page_lines(store: Store, settings: Settings) -> list[dict[str, Any]]:
+    """Every configured page with its last coverage record; what `pages` shows."""
+    records = {(r["network"], r["page_id"]): r for r in store.last_coverage()}
+    lines = []
+    for index, page in enumerate(settings.pages):
+        known = store.resolved(page.network, page.id)
+        ref = known[0] if known else None
+        record = records.get((page.network, ref.id if ref else page.id)) or {}
+        lines.append(
+            {
+                **record,
+                "number": index + 1,
+                "network": page.network,
+                "page_id": ref.id if ref else page.id,
+                "title": page.title or (ref.title if ref else ""),
+                "url": ref.url if ref else "",
+                "owner": page.owner,
+                "enabled": page.enabled and settings.network(page.network).enabled,
+            }
+        )
+    return lines
 
 
 class Poller:
