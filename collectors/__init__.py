@@ -1,1 +1,68 @@
-"""Collectors: one module a network, the contract, the poll loop, the HTTP manners."""
+"""Collectors: one module a network, the contract, the poll loop, the HTTP manners.
+
+`make` builds the collector of a network; networks are found among the built-in ones and by the entry point group
+`otklik.collectors` (name = the network's name in config.yaml, value = a subclass of `Collector`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collectors.contract import Collector
+    from collectors.manners import Budget, Stop
+    from settings import Settings
+
+GROUP = "otklik.collectors"
+BUILTIN = {"vk": "collectors.vk:VkCollector"}
+
+
+def available() -> dict[str, str]:
+    """Name of each network that has a collector -> where its class is ("module:Class"); a built-in one wins."""
+    from importlib.metadata import entry_points
+
+    return {e.name: e.value for e in entry_points(group=GROUP)} | BUILTIN
+
+
+def load(name: str) -> type[Collector]:
+    """The collector class of network `name`; ConfigError when there is none or it can't be loaded."""
+    from importlib import import_module
+    from importlib.metadata import EntryPoint, entry_points
+
+    from collectors.contract import Collector
+    from settings import ConfigError
+
+    if name in BUILTIN:
+        module, _, attribute = BUILTIN[name].partition(":")
+        return getattr(import_module(module), attribute)
+    entry: EntryPoint | None = next(iter(entry_points(group=GROUP, name=name)), None)
+    if entry is None:
+        raise ConfigError(f"для сети {name} нет сборщика; есть для: {', '.join(sorted(available()))}")
+    try:
+        found: Any = entry.load()
+    except Exception as e:  # a foreign package may fail in any way
+        raise ConfigError(f"сборщик сети {name} ({entry.value}) не загружается: {type(e).__name__}") from e
+    if not (isinstance(found, type) and issubclass(found, Collector)):
+        raise ConfigError(f"сборщик сети {name} ({entry.value}) не подходит: это не класс Collector")
+    return found
+
+
+def make(settings: Settings, name: str, store: Budget | None = None, *, stop: Stop | None = None) -> Collector:
+    """The collector of network `name`, ready to work. `store` keeps the budgets; None: only this process counts."""
+    from collectors.manners import Manners, MemoryBudget
+    from collectors.transport import Gate
+    from settings import ConfigError
+
+    cls = load(name)
+    if name not in settings.networks:
+        raise ConfigError(f"{settings.where('networks')}: сеть {name} не описана; добавьте networks.{name}")
+    config = settings.networks[name]
+    if config.token is None and cls.needs_token:
+        raise ConfigError(
+            f'{settings.where("networks", name)}: не задан token; впишите token: "${{{name.upper()}_TOKEN}}"'
+        )
+    gate = Gate.open(config, cls, where=lambda key: settings.where("networks", name, key))
+    manners = Manners(
+        name, config, MemoryBudget() if store is None else store, rate=cls.requests_per_second, gate=gate, stop=stop
+    )
+    return cls(config, manners)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
-from settings import OtklikError
+from settings import INTERRUPTED, OtklikError
 from store.values import Comment, Known, Outcome, PageRef, Post
 
 if TYPE_CHECKING:
@@ -24,13 +24,26 @@ if TYPE_CHECKING:
 
 
 class CollectError(OtklikError):
-    """A page or a post that can't be read. `code` is the network's own code, `outcome` what the page's run becomes."""
+    """A page or a post that can't be read. `code` is the network's own code, `outcome` what the page's run becomes.
+
+    `page_wide`: met at one post, but true of the whole page (a captcha, a stop), so trying the next post is pointless.
+    """
 
     outcome: Outcome = Outcome.failed
+    page_wide: bool = False
 
-    def __init__(self, message: str, *, code: str | int | None = None, outcome: Outcome | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | int | None = None,
+        outcome: Outcome | None = None,
+        page_wide: bool | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = None if code is None else str(code)
+        if page_wide is not None:
+            self.page_wide = page_wide
         if outcome is not None:
             self.outcome = outcome
 
@@ -65,6 +78,14 @@ class Unavailable(CollectError):
     outcome = Outcome.failed
 
 
+class Stopped(CollectError):
+    """The run was asked to stop (SIGTERM) while it waited for the network; what came before is kept."""
+
+    outcome = Outcome.partial
+    page_wide = True
+    exit_code = INTERRUPTED
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a network's API can do; shown by `otklik networks`."""
@@ -93,9 +114,10 @@ class Walk:
 
     Told: `full` (every comment must be looked at, for edits and deletions) or not (new ones are enough: the collector
     may stop once `expected` comments are accounted for); `known`: stored comments of this post by external id.
-    Said: `complete` = every comment that stood there during the whole walk was yielded (or is in `known`, when not
-    full) ; `counter` = the network's own count seen during the walk, None if none; `stubs` = deleted or hidden ones
-    the network still counts; `problem` why it is not complete (Russian).
+    Said: `complete` = the walk came to its proper end: every comment the network showed during the whole walk was
+    yielded (or is in `known`, when not full); `counter` = the network's own count seen during the walk, None if none:
+    more than was seen is a gap, which the poll loop reports; `stubs` = deleted or hidden ones the network still counts;
+    `exhaustive` is only said when nothing is missing; `problem` why it is not complete (Russian).
     """
 
     full: bool
@@ -128,12 +150,14 @@ class Collector(ABC):
     """One network. Constructed once a run; all its calls go through `self.manners`.
 
     `hosts`: the network's own API hosts; another address in `networks.<name>.api` must be loopback or trusted.
+    `needs_token`: nothing can be read without one.
     """
 
     network: ClassVar[str]
     title: ClassVar[str]
     api: ClassVar[str]
     hosts: ClassVar[frozenset[str]]
+    needs_token: ClassVar[bool] = True
     requests_per_second: ClassVar[float] = 3.0
     capabilities: ClassVar[Capabilities] = Capabilities()
 

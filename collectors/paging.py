@@ -1,0 +1,176 @@
+"""Paging that doesn't lose what stands still, however the list moves while it is read.
+
+**Offsets.** `OffsetWalk` reads a list L(t) in pages; a page is one instant's slice, and everything but the relative
+order of what stays may change between two calls. Call a page *accepted* when it was read at offset 0 or its first item
+lies on an accepted page.
+
+Claim: for every item i on an accepted page, every item that stands during the whole walk and comes before i was
+yielded. Offset 0: the page shows the list from its very beginning to its last item, so all that stands before i is on
+the page itself. Otherwise the page's first item f is on an earlier accepted page; what stands before f was yielded by
+induction, what stands between f and i is on this page, since the page is one contiguous slice of that instant, and the
+order of standing items never changes. So nothing that stands can slip through between accepted pages, neither when
+items before it vanish (the slice would begin with an unknown item: the page is not accepted, and the walk steps back,
+doubling, until it begins with a known one or at 0), nor when items appear (the slice begins with more known items).
+
+The walk ends properly when an accepted page reaches the end of the list of that very instant: the page is not full, and
+its offset and length make the total that came with it (a full page never ends a walk, so a total that is too low does
+no harm). Then every item that stood during the whole walk comes before that page's last item, or is it: all were
+yielded. When a short page leaves the total unexplained, the walk asks exactly beyond it; nothing there while the total
+still counts more is remembered as `short`: whether the network hides items or lies, is not for the walk to say.
+
+Items of pages that were not accepted are yielded all the same: nothing that came is dropped.
+
+**Cursors.** `CursorWalk` follows opaque cursors; there completeness is the network's promise. It de-duplicates, goes on
+over empty pages, refuses a cursor that comes a second time, and is complete only when the network itself said "end".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+OVERLAP = 10  # items that neighbouring pages share
+SPARE_CALLS = 50  # calls beyond what a quiet list needs before a walk gives up on one that moves too fast
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[T]):
+    """One page as the network gave it. `total`: how many the list has at this instant, None when not told.
+
+    `more`: whatever else came with the page and the caller wants back.
+    """
+
+    items: Sequence[T]
+    total: int | None = None
+    more: Any = None
+
+
+class OffsetWalk(Generic[T]):
+    """Iterate: lists of items not seen before, page by page. Afterwards `complete`, `short`, `total`, `last` speak.
+
+    `fetch(offset, count)` reads a slice, `key(item)` names an item for good. `first`: the slice at offset 0 when it was
+    read already. `complete`: the end was reached in the sense above. `short`: items the network counted at the end and
+    did not show. `reason` (Russian) tells why the walk is not complete.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[int, int], Slice[T]],
+        key: Callable[[T], Hashable],
+        *,
+        size: int = 100,
+        overlap: int = OVERLAP,
+        first: Slice[T] | None = None,
+        max_calls: int | None = None,
+    ) -> None:
+        if not 0 < overlap < size:
+            raise ValueError("overlap must be between 0 and size")
+        self._fetch = fetch
+        self._key = key
+        self._size = size
+        self._overlap = overlap
+        self._first = first
+        self._max_calls = max_calls
+        self.calls = 0
+        self.complete = False
+        self.short = 0
+        self.total: int | None = None
+        self.last: Slice[T] | None = None
+        self.reason: str | None = None
+
+    def __iter__(self) -> Iterator[list[T]]:
+        accepted: set[Hashable] = set()
+        yielded: set[Hashable] = set()
+        offset, step = 0, self._overlap
+        probed: int | None = None  # asked without overlap, because a short page left the total unexplained
+        while True:
+            if self._spent(len(yielded)):
+                self.reason = "список меняется быстрее, чем читается"
+                return
+            page = self._read(offset)
+            keys = [self._key(item) for item in page.items]
+            fresh = [item for item, k in zip(page.items, keys, strict=True) if k not in yielded]
+            yielded.update(keys)
+            if fresh:
+                yield fresh
+            if not keys and probed == offset and (page.total or 0) > offset:
+                self.complete, self.short = True, (page.total or 0) - offset
+                return
+            if offset > 0 and (not keys or keys[0] not in accepted):
+                offset, step = max(0, offset - step), step * 2
+                continue
+            news = not accepted.issuperset(keys)
+            accepted.update(keys)
+            step = self._overlap
+            end = offset + len(keys)
+            if len(keys) < self._size:
+                if page.total is None or end >= page.total:
+                    self.complete = True
+                    return
+                if not news and probed is not None and end <= probed:
+                    self.reason = "сеть отдаёт список с пропусками"
+                    return
+                offset = probed = end
+            else:
+                offset = end - self._overlap
+
+    def _spent(self, seen: int) -> bool:
+        limit = self._max_calls
+        if limit is None:
+            limit = SPARE_CALLS + 4 * max(self.total or 0, seen) // (self._size - self._overlap)
+        return self.calls >= limit
+
+    def _read(self, offset: int) -> Slice[T]:
+        if self._first is not None and offset == 0:
+            page, self._first = self._first, None
+        else:
+            page = self._fetch(offset, self._size)
+            self.calls += 1
+        self.last = page
+        self.total = page.total if page.total is not None else self.total
+        return page
+
+
+class CursorWalk(Generic[T]):
+    """Iterate: lists of items not seen before. `fetch(cursor)` -> (items, next cursor or None at the end)."""
+
+    def __init__(
+        self,
+        fetch: Callable[[str | None], tuple[Sequence[T], str | None]],
+        key: Callable[[T], Hashable],
+        *,
+        start: str | None = None,
+        max_calls: int = 100_000,
+    ) -> None:
+        self._fetch = fetch
+        self._key = key
+        self._cursor = start
+        self._max_calls = max_calls
+        self.complete = False
+        self.reason: str | None = None
+
+    def __iter__(self) -> Iterator[list[T]]:
+        yielded: set[Hashable] = set()
+        used: set[str | None] = set()
+        for _ in range(self._max_calls):
+            used.add(self._cursor)
+            items, following = self._fetch(self._cursor)
+            fresh = []
+            for item in items:
+                k = self._key(item)
+                if k not in yielded:
+                    yielded.add(k)
+                    fresh.append(item)
+            if fresh:
+                yield fresh
+            if following is None:
+                self.complete = True
+                return
+            if following in used:
+                self.reason = "сеть водит по кругу"
+                return
+            self._cursor = following
+        self.reason = "список не кончается"
