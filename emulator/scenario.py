@@ -65,9 +65,9 @@ class AuthorModel(_Model):
 
 
 class CommentModel(_Model):
-    """`by`: an author's id, or `page` for the page itself; absent: somebody. `repeat`: so many more like it."""
+    """`by`: an author's id, or `page` for the page itself; absent: somebody. Without `at`: with its parent or post."""
 
-    at: When = "0"
+    at: When | None = None
     by: int | Literal["page"] | None = None
     text: str = ""
     key: str | None = None
@@ -312,7 +312,7 @@ class _Builder:
             self.fill(post, fill)
 
     def later(self, post: Post, model: CommentModel, parent: Comment | None, earliest: float) -> None:
-        at = max(self.time(model.at), earliest) if model.at != "0" else earliest
+        at = earliest if model.at is None else max(self.time(model.at), earliest)
         self.world.schedule(at, lambda: self.comment(post, model, parent, at))
 
     def comment(self, post: Post, model: CommentModel, parent: Comment | None, at: float) -> None:

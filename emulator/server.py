@@ -160,6 +160,10 @@ class Emulator:
         """The base address of the API: "http://127.0.0.1:PORT/method/"."""
         return f"http://127.0.0.1:{self.port}/method/"
 
+    def token(self, kind: str = "user") -> str:
+        """A token of this kind that the network accepts."""
+        return next(t for t, k in self.face.tokens.items() if k == kind)
+
     @property
     def inner_calls(self) -> Counter[str]:
         return self.face.inner_calls

@@ -180,10 +180,14 @@ def shown(post: Post, depth: int, thread_stubs: bool = True) -> Shown:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """The external ids of a network, the same that its collector makes."""
+    """The external ids of a network, the same that its collector makes.
+
+    `mention`: how a flat list without links says in the text whom it answers.
+    """
 
     post: Callable[[Post], str]
     comment: Callable[[Comment], str]
+    mention: Callable[[Comment, str], str] | None = None
 
 
 _WORD = {"post": "wall", "photo": "photo", "video": "video", "topic": "topic"}
@@ -199,7 +203,12 @@ def _vk_comment_name(comment: Comment) -> str:
     return f"wall{post.page.id}_{comment.id}" if post.kind == "post" else f"{_post_name(post)}_{comment.id}"
 
 
-NAMING: dict[str, Naming] = {"vk": Naming(_post_name, _vk_comment_name)}
+def _vk_mention(comment: Comment, name: str) -> str:
+    who = f"id{comment.author}" if comment.author > 0 else f"club{-comment.author}"
+    return f"[{who}:bp{comment.post.page.id}_{comment.id}|{name}], "
+
+
+NAMING: dict[str, Naming] = {"vk": Naming(_post_name, _vk_comment_name, _vk_mention)}
 _PLAIN = Naming(_post_name, lambda c: f"{_post_name(c.post)}_{c.id}")
 
 
@@ -299,10 +308,14 @@ class World:
         emergency: bool | None = None,
         likes: int = 0,
     ) -> Comment:
-        """A new comment or reply (`parent`); board topics are flat, there a parent is not kept."""
+        """A new comment or reply (`parent`); in a topic, a flat list, the text itself names whom it answers."""
         with self.lock:
-            if post.kind == "topic":
-                parent = None
+            if post.kind == "topic" and parent is not None:
+                if self._naming.mention is None:
+                    parent = None
+                else:
+                    known = self.authors.get(parent.author)
+                    text = self._naming.mention(parent, known.name if known and known.name else "Автор") + text
             comment = Comment(
                 id=self._next_id(post.page, post.kind),
                 post=post,
@@ -362,16 +375,25 @@ class World:
     # -- the truth -----------------------------------------------------------------------------------------------------
 
     def ledger(self) -> Iterator[dict[str, Any]]:
-        """One value for each comment that ever existed; `post_deleted` tells that its post is gone."""
+        """One value for each comment that ever existed; `post_deleted` tells that its post is gone.
+
+        A post that somebody else wrote on the page's wall is a message too: it stands here under the post's id.
+        """
         with self.lock:
             self.sync()
-            everything = list(self.comments())
-            for one in everything:
-                yield self._entry(one)
+            entries = [self._post_entry(p) for p in self.posts(None, "post") if p.author != p.page.author_id]
+            entries += [self._entry(c) for c in self.comments()]
+        yield from entries
 
     def ledger_ndjson(self) -> str:
         """The ledger as lines of JSON."""
         return "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in self.ledger())
+
+    def _post_entry(self, post: Post) -> dict[str, Any]:
+        text = "\n\n".join(filter(None, (post.text, post.repost[2] if post.repost else "")))
+        whole = Comment(post.id, post, None, post.author, post.published_at, [text], post.attachments)
+        whole.deleted = post.deleted
+        return self._entry(whole) | {"external_id": self.external_id(post)}
 
     def _entry(self, one: Comment) -> dict[str, Any]:
         return {
@@ -392,6 +414,13 @@ class World:
             "own": one.own,
             "emergency": one.emergency,
         }
+
+
+def load_scenario(path: Any = None, **how: Any) -> World:
+    """The world of a scenario file; see `emulator.scenario.load`."""
+    from emulator.scenario import load
+
+    return load(path, **how)
 
 
 class Shaker:
