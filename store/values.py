@@ -269,3 +269,72 @@ class Coverage:
     problem: str | None = None  # Russian: what happened and what to do
     delay_p50: float | None = None  # seconds between publishing and landing, new comments of this run
     delay_max: float | None = None
+
+
+# --- what the store tells ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PageState:
+    """What the store knows of one page. `first_seen_at` is the line between historical and live comments."""
+
+    page: PageRef
+    first_seen_at: datetime
+    last_started_at: datetime | None = None
+    last_success_at: datetime | None = None  # last run that ended complete or partial
+    last_outcome: Outcome | None = None
+    next_due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unassessed:
+    """A message that still waits for the classifier. `page`: title or id; `attachments`: kinds."""
+
+    message_id: str
+    text: str
+    page: str
+    attachments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFilter:
+    """Which messages; every field narrows, None does not. `overdue`: those whose term had ended at that time.
+
+    `topic` is the id of a topic or of a group; `place` the name of a place or of one of its parents, in any letter
+    case; `search` a part of the text or of the author's name. `order`: "queue" (emergencies, urgent, by deadline, by
+    time), "newest" or "id". `after_id`: only what stands behind that message in the order.
+    """
+
+    status: str | None = None
+    urgency: str | None = None
+    topic: str | None = None
+    group: str | None = None
+    place: str | None = None
+    overdue: datetime | None = None
+    search: str | None = None
+    emergency: bool | None = None
+    page: str | None = None
+    network: str | None = None
+    historical: bool | None = None
+    deleted: bool | None = None
+    limit: int | None = None
+    after_id: str | None = None
+    order: str = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertJob:
+    """One sending of one alert through one channel, held by whoever claimed it until the claim runs out.
+
+    `level`: "head" or "escalation". `attempt` counts from 1. `message`: the message's fields, None for a drill, whose
+    words are `text`.
+    """
+
+    alert_id: str
+    level: str
+    channel_key: str
+    attempt: int
+    message: Mapping[str, Any] | None
+    drill: bool
+    created_at: datetime
+    text: str = ""

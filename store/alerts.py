@@ -1,0 +1,210 @@
+"""Alerts: raised in the landing's transaction, delivered at least once, acknowledged by a person, else escalated.
+
+A delivery is claimed before it is tried. A claim whose holder died runs out, and another deliverer tries again; two
+deliverers never hold the same one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from settings import scrub
+from store.assessing import clean, utc
+from store.db import Database, Tx, rows_in
+from store.errors import NotFound
+from store.queue import number
+from store.tables import alerts, messages, sendings
+from store.values import AlertJob
+from store.views import alert_view, dump, message_view, plain
+
+
+def find(db: Database, states: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Alerts, newest first, each with `message` (None for a drill) and `deliveries`; `states` narrows."""
+    with db.read() as conn:
+        query = select(alerts).order_by(alerts.c.id.desc())
+        if states is not None and "acknowledged" not in states:
+            query = query.where(alerts.c.acknowledged_at.is_(None))
+        found = [alert_view(r) for r in conn.execute(query).mappings()]
+        if states is not None:
+            found = [a for a in found if a["state"] in states]
+        texts = _messages(conn, [int(a["message_id"]) for a in found if a["message_id"]])
+        sent: dict[int, list[dict[str, Any]]] = {}
+        for s in rows_in(conn, select(sendings), sendings.c.alert_id, [int(a["id"]) for a in found]):
+            sent.setdefault(s.alert_id, []).append(
+                {
+                    "level": s.level,
+                    "channel": s.channel,
+                    "attempts": s.attempts,
+                    "delivered_at": s.delivered_at,
+                    "error": s.error,
+                }
+            )
+    for alert in found:
+        alert["message"] = texts.get(int(alert["message_id"])) if alert["message_id"] else None
+        alert["deliveries"] = sent.get(int(alert["id"]), [])
+    return plain(found)
+
+
+def _messages(conn: Any, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    return {r.id: plain(message_view(r._mapping)) for r in rows_in(conn, select(messages), messages.c.id, ids)}
+
+
+def claim(
+    db: Database,
+    now: datetime,
+    claim_s: float,
+    channels: Sequence[tuple[str, str]],
+    escalate_after_s: float,
+    retry_s: float,
+    max_attempts: int,
+    limit: int = 100,
+) -> list[AlertJob]:
+    """What is to be sent now, claimed for `claim_s` seconds. `channels`: (key, "head" | "escalation").
+
+    A failed sending is due again `retry_s` seconds after it was claimed, `max_attempts` times in all. Escalation
+    channels get an alert that nobody acknowledged for `escalate_after_s` seconds. Acknowledged alerts are over.
+    """
+
+    def work(tx: Tx) -> list[AlertJob]:
+        won: list[tuple[int, str, str, int]] = []
+        for key, level in channels:
+            wait = timedelta(seconds=escalate_after_s) if level == "escalation" else timedelta(0)
+            ids = _due(tx, key, level, wait, max_attempts, limit - len(won))
+            won += _claimed(tx, key, level, ids, claim_s, retry_s, max_attempts)
+        if not won:
+            return []
+        _escalated(tx, sorted({id_ for id_, level, _, _ in won if level == "escalation"}))
+        rows = {r.id: r for r in rows_in(tx.conn, select(alerts), alerts.c.id, sorted({w[0] for w in won}))}
+        texts = _messages(tx.conn, [r.message_id for r in rows.values() if r.message_id is not None])
+        return [
+            AlertJob(
+                alert_id=str(id_),
+                level=level,
+                channel_key=key,
+                attempt=attempt,
+                message=texts.get(rows[id_].message_id),
+                drill=rows[id_].drill,
+                created_at=rows[id_].created_at,
+                text=rows[id_].text,
+            )
+            for id_, level, key, attempt in won
+        ]
+
+    return db.transact(work, utc(now))
+
+
+def _open_sending(now: datetime, max_attempts: int) -> Any:
+    s = sendings.c
+    return s.delivered_at.is_(None) & (s.claimed_until <= now) & (s.next_try_at <= now) & (s.attempts < max_attempts)
+
+
+def _due(tx: Tx, key: str, level: str, wait: timedelta, max_attempts: int, limit: int) -> list[int]:
+    mine = (sendings.c.alert_id == alerts.c.id) & (sendings.c.level == level) & (sendings.c.channel == key)
+    query = (
+        select(alerts.c.id)
+        .join_from(alerts, sendings, mine, isouter=True)
+        .where(alerts.c.acknowledged_at.is_(None), alerts.c.created_at <= tx.now - wait)
+        .where(sendings.c.alert_id.is_(None) | _open_sending(tx.now, max_attempts))
+        .order_by(alerts.c.id)
+        .limit(max(limit, 0))
+    )
+    return list(tx.execute(query).scalars())
+
+
+def _claimed(
+    tx: Tx, key: str, level: str, ids: Sequence[int], claim_s: float, retry_s: float, max_attempts: int
+) -> list[tuple[int, str, str, int]]:
+    """The claim itself is one conditional write a row: of two deliverers that saw the same, one gets it."""
+    if not ids:
+        return []
+    claim = {
+        "attempts": sendings.c.attempts + 1,
+        "claimed_until": tx.now + timedelta(seconds=claim_s),
+        "next_try_at": tx.now + timedelta(seconds=retry_s),
+    }
+    rows = [
+        {
+            "alert_id": i,
+            "level": level,
+            "channel": key,
+            "attempts": 1,
+            "claimed_until": claim["claimed_until"],
+            "next_try_at": claim["next_try_at"],
+        }
+        for i in ids
+    ]
+    query = tx.insert(sendings).on_conflict_do_update(
+        index_elements=["alert_id", "level", "channel"], set_=claim, where=_open_sending(tx.now, max_attempts)
+    )
+    won = tx.execute(query.returning(sendings.c.alert_id, sendings.c.attempts), rows)
+    return [(r.alert_id, level, key, r.attempts) for r in won]
+
+
+def _escalated(tx: Tx, ids: Sequence[int]) -> None:
+    if not ids:
+        return
+    first = update(alerts).where(alerts.c.id.in_(ids), alerts.c.escalated_at.is_(None)).values(escalated_at=tx.now)
+    for row in tx.execute(first.returning(*alerts.c)).mappings().all():
+        tx.emit("otklik.alert.escalated", row["message_id"], dump(alert_view(row)))
+
+
+def result(db: Database, job: AlertJob, ok: bool, error: str | None, now: datetime) -> None:
+    """How a claimed sending went. A failure frees the claim; the next try is due after the claim's `retry_s`."""
+    s = sendings.c
+    query = update(sendings).where(
+        s.alert_id == number(job.alert_id, "тревоги"), s.level == job.level, s.channel == job.channel_key
+    )
+    if ok:
+        # A late success of an expired claim counts all the same: the Head has been told.
+        query = query.values(delivered_at=utc(now), error=None)
+    else:
+        text = None if error is None else clean(scrub(error))[:500]
+        query = query.where(s.attempts == job.attempt, s.delivered_at.is_(None)).values(
+            claimed_until=utc(now), error=text
+        )
+    db.transact(lambda tx: tx.execute(query), utc(now))
+
+
+def acknowledge(db: Database, id_: str, by: str, now: datetime) -> dict[str, Any]:
+    """A person takes the alert over: nothing more is sent. The first one who does is remembered."""
+    wanted = number(id_, "тревоги")
+
+    def work(tx: Tx) -> dict[str, Any]:
+        row = tx.execute(tx.lock(select(alerts).where(alerts.c.id == wanted))).mappings().first()
+        if row is None:
+            raise NotFound(f"тревоги с номером «{id_}» нет; номера показывает otklik alerts")
+        if row["acknowledged_at"] is not None:
+            return plain(alert_view(row))
+        values = {"acknowledged_at": tx.now, "acknowledged_by": clean(by)}
+        tx.execute(update(alerts).where(alerts.c.id == wanted).values(**values))
+        view = alert_view({**row, **values})
+        tx.emit("otklik.alert.acknowledged", row["message_id"], dump(view))
+        return plain(view)
+
+    return db.transact(work, utc(now))
+
+
+def drill(db: Database, text: str, now: datetime) -> str:
+    """An alert without a message that goes the same way; its id."""
+
+    def work(tx: Tx) -> str:
+        row = {
+            "id": tx.allocate("alerts", 1)[0],
+            "message_id": None,
+            "drill": True,
+            "kind": None,
+            "text": clean(text),
+            "created_at": tx.now,
+            "escalated_at": None,
+            "acknowledged_at": None,
+            "acknowledged_by": None,
+        }
+        tx.execute(insert(alerts).values(**row))
+        tx.emit("otklik.alert.raised", None, dump(alert_view(row)))
+        return str(row["id"])
+
+    return db.transact(work, utc(now))

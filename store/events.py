@@ -1,0 +1,64 @@
+"""The event log: read by cursor, a line of JSON an event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+
+from store.db import Database
+from store.tables import counters, events, meta
+
+_CHUNK = 1000
+
+
+def source(db: Database) -> str:
+    """The URN of this log: together with an event's id it is unique in the world."""
+    with db.read() as conn:
+        return conn.execute(select(meta.c.value).where(meta.c.name == "source")).scalar_one()
+
+
+def last_seq(db: Database) -> int:
+    """The number of the newest event, 0 when there is none."""
+    with db.read() as conn:
+        return conn.execute(select(counters.c.value).where(counters.c.name == "events")).scalar_one()
+
+
+def read(db: Database, after: int, limit: int) -> list[dict[str, Any]]:
+    """Up to `limit` events with `seq` > `after`, in order."""
+    return [orjson.loads(line) for line in raw(db, after, limit)]
+
+
+def raw(db: Database, after: int, limit: int) -> Iterator[bytes]:
+    """The same as NDJSON lines. Reads in chunks: a slow reader holds no transaction open."""
+    head = _escaped(source(db))
+    columns = (events.c.seq, events.c.id, events.c.type, events.c.time, events.c.message_id, events.c.data)
+    while limit > 0:
+        query = select(*columns).where(events.c.seq > after).order_by(events.c.seq).limit(min(limit, _CHUNK))
+        with db.read() as conn:
+            rows = conn.execute(query).all()
+        for row in rows:
+            yield _line(row, head)
+        if len(rows) < min(limit, _CHUNK):
+            return
+        after = rows[-1].seq
+        limit -= len(rows)
+
+
+def _line(row: Any, source_json: str) -> bytes:
+    subject = "" if row.message_id is None else f'"subject":"{row.message_id}",'
+    return (
+        f'{{"seq":{row.seq},"id":"{row.id}","type":"{row.type}","time":"{_rfc3339(row.time)}","specversion":"1.0",'
+        f'"source":{source_json},{subject}"datacontenttype":"application/json","data":{row.data}}}\n'
+    ).encode()
+
+
+def _escaped(text: str) -> str:
+    return orjson.dumps(text).decode()
+
+
+def _rfc3339(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

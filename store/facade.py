@@ -1,0 +1,175 @@
+"""`Store`: what the other rooms hold. A thin facade; each method's substance is in the module it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+from store import alerts as _alerts
+from store import budget, events, landing, locks, migrate, pages, queue
+from store.db import Database
+from store.values import (
+    AlertJob,
+    Assessment,
+    Coverage,
+    Known,
+    Landed,
+    Landing,
+    PageRef,
+    PageState,
+    PostState,
+    QueueFilter,
+    Unassessed,
+)
+
+
+class Store:
+    """One open database; usable from several threads. Errors are `StoreError`s."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open the database at `url` (`sqlite:///file`, `postgresql+psycopg://…`); an empty one gets its tables.
+
+        Raises `StoreError` when its schema is older (advice: `otklik store migrate`) or newer than the program's.
+        """
+        db = Database(url)
+        try:
+            migrate.ready(db)
+        except BaseException:
+            db.close()
+            raise
+        return cls(db)
+
+    @property
+    def dialect(self) -> str:
+        """ "sqlite" or "postgresql"."""
+        return self._db.dialect
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    # --- pages and posts ---------------------------------------------------------------------------------------------
+
+    def see_page(self, page: PageRef, now: datetime) -> PageState:
+        return pages.see_page(self._db, page, now)
+
+    def page_states(self) -> list[PageState]:
+        return pages.page_states(self._db)
+
+    def resolved(self, network: str, configured_id: str) -> tuple[PageRef, datetime] | None:
+        return pages.find_resolved(self._db, network, configured_id)
+
+    def remember_resolved(self, network: str, configured_id: str, page: PageRef, now: datetime) -> None:
+        pages.remember_resolved(self._db, network, configured_id, page, now)
+
+    def post_states(self, page: PageRef, *, due: datetime | None = None) -> list[PostState]:
+        return pages.post_states(self._db, page, due)
+
+    def known(self, network: str, post_id: str) -> dict[str, Known]:
+        return pages.known(self._db, network, post_id)
+
+    # --- landing -----------------------------------------------------------------------------------------------------
+
+    def land(self, landing_: Landing, now: datetime) -> Landed:
+        return landing.land(self._db, landing_, now)
+
+    def unassessed(self, limit: int) -> list[Unassessed]:
+        return landing.unassessed(self._db, limit)
+
+    def assess(self, items: Sequence[tuple[str, Assessment, Mapping[str, datetime]]], now: datetime) -> Landed:
+        return landing.assess(self._db, items, now)
+
+    # --- runs and coverage -------------------------------------------------------------------------------------------
+
+    def start_run(self, command: str, now: datetime) -> str:
+        return pages.start_run(self._db, command, now)
+
+    def finish_run(self, run_id: str, exit_code: int, now: datetime) -> None:
+        pages.finish_run(self._db, run_id, exit_code, now)
+
+    def add_coverage(self, run_id: str, coverage: Coverage, next_due_at: datetime | None = None) -> None:
+        pages.add_coverage(self._db, run_id, coverage, next_due_at)
+
+    def last_coverage(self) -> list[dict[str, Any]]:
+        return pages.last_coverage(self._db)
+
+    # --- locks and budgets -------------------------------------------------------------------------------------------
+
+    def try_lock(self, name: str) -> locks.Lock | None:
+        return locks.try_lock(self._db, name)
+
+    def reserve(self, key: str, interval_s: float, *, now: float) -> float:
+        return budget.reserve(self._db, key, interval_s, now=now)
+
+    def hold(self, key: str, until: float) -> None:
+        budget.hold(self._db, key, until)
+
+    def count_call(self, key: str, day: str, n: int = 1) -> int:
+        return budget.count_call(self._db, key, day, n)
+
+    # --- the queue ---------------------------------------------------------------------------------------------------
+
+    def messages(self, f: QueueFilter | None = None) -> Iterator[dict[str, Any]]:
+        return queue.find(self._db, f or QueueFilter())
+
+    def message(self, id: str, full: bool = False) -> dict[str, Any]:
+        return queue.show(self._db, id, full=full)
+
+    def correct(self, id: str, changes: Mapping[str, Any], *, by: str, now: datetime) -> dict[str, Any]:
+        return queue.correct(self._db, id, changes, by=by, now=now)
+
+    def take(self, consumer: str, limit: int, lease_s: float, now: datetime) -> list[dict[str, Any]]:
+        return queue.take(self._db, consumer, limit, lease_s, now)
+
+    def ack(self, ids: Sequence[str], consumer: str, now: datetime) -> int:
+        return queue.ack(self._db, ids, consumer, now)
+
+    def nack(self, ids: Sequence[str], consumer: str | None, now: datetime) -> int:
+        return queue.nack(self._db, ids, consumer, now)
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def events(self, after: int, limit: int) -> list[dict[str, Any]]:
+        return events.read(self._db, after, limit)
+
+    def events_raw(self, after: int, limit: int) -> Iterator[bytes]:
+        return events.raw(self._db, after, limit)
+
+    def last_seq(self) -> int:
+        return events.last_seq(self._db)
+
+    # --- alerts ------------------------------------------------------------------------------------------------------
+
+    def alerts(self, states: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        return _alerts.find(self._db, states)
+
+    def claim_alerts(
+        self,
+        now: datetime,
+        claim_s: float,
+        channels: Sequence[tuple[str, str]],
+        escalate_after_s: float,
+        retry_s: float,
+        max_attempts: int,
+    ) -> list[AlertJob]:
+        return _alerts.claim(self._db, now, claim_s, channels, escalate_after_s, retry_s, max_attempts)
+
+    def alert_result(self, job: AlertJob, ok: bool, error: str | None, now: datetime) -> None:
+        _alerts.result(self._db, job, ok, error, now)
+
+    def acknowledge(self, alert_id: str, by: str, now: datetime) -> dict[str, Any]:
+        return _alerts.acknowledge(self._db, alert_id, by, now)
+
+    def raise_drill(self, text: str, now: datetime) -> str:
+        return _alerts.drill(self._db, text, now)

@@ -1,0 +1,460 @@
+"""Landing: what a batch of comments does to the database, in one transaction.
+
+Each step asks the database once for the whole batch. Comments are compared with what is stored; only those that
+changed are read whole, under a lock, and decided again. Rows are always locked in the same order (posts, then messages
+by key), so two landings of the same comments queue up; the later one then finds them known.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from store.assessing import (
+    alerted_among,
+    clean,
+    columns,
+    fold,
+    message_event,
+    place_names,
+    raise_alerts,
+    reassess,
+    utc,
+)
+from store.db import Database, Tx, rows_in
+from store.pages import ensure_page
+from store.tables import NEVER, UNASSESSED, messages, pages, places, posts, revisions
+from store.values import Assessment, Attachment, Comment, Judged, Landed, Landing, PostMark, Unassessed
+from store.views import dump, tombstone
+
+_GLANCE = (
+    messages.c.external_id,
+    messages.c.text,
+    messages.c.attachments,
+    messages.c.deleted_at,
+    messages.c.assessed_at,
+    messages.c.own,
+)
+_KEY = messages.c.network
+
+
+def land(db: Database, landing: Landing, now: datetime) -> Landed:
+    """Everything of `landing`, or nothing. Landing the same again changes nothing."""
+    return db.transact(lambda tx: _Batch(tx, landing).land(), utc(now))
+
+
+class _Batch:
+    def __init__(self, tx: Tx, landing: Landing) -> None:
+        self.tx = tx
+        self.landing = landing
+        self.network = landing.page.network
+        self.cap = utc(landing.server_time) or tx.now
+        self.first_seen = ensure_page(tx, landing.page)
+        self.judged = {j.comment.external_id: j for j in landing.comments}  # of two the later one counts
+        self.deleted = set(landing.deleted)
+        self.live_change: Counter[str] = Counter()  # post -> change of its count of live comments
+        self.news: set[str] = set()  # posts that got a comment
+        self.emergencies: list[Mapping[str, Any]] = []
+
+    def land(self) -> Landed:
+        marks = {m.post.id: m for m in self.landing.posts}
+        state = self._lock_posts(marks)
+        keys = sorted(self.judged.keys() | self.deleted)
+        stored = self._glance(keys)
+        fresh = [k for k in sorted(self.judged) if k not in stored]
+        inserted, own = self._insert(fresh)
+        late = [k for k in fresh if k not in inserted]  # landed by somebody else while this one was on its way
+        if late:
+            stored.update(self._glance(late))
+        for key in inserted & self.deleted:
+            stored.update(self._glance([key]))
+        touched = [k for k, row in stored.items() if self._differs(k, row)]
+        counts = self._revisit(touched)
+        alerts = raise_alerts(self.tx, self.emergencies)
+        self._save_posts(marks, state)
+        return Landed(
+            new=len(inserted),
+            revised=counts["revised"],
+            deleted=counts["deleted"],
+            unchanged=len(self.judged) - len(inserted) - counts["revised"],
+            own=own,
+            alerts=alerts,
+        )
+
+    # --- new ones ----------------------------------------------------------------------------------------------------
+
+    def _insert(self, keys: Sequence[str]) -> tuple[set[str], int]:
+        """Store comments never seen before; (keys that were really new, how many of them are the page's own)."""
+        if not keys:
+            return set(), 0
+        tx = self.tx
+        rows = [self._row(id_, self.judged[k]) for id_, k in zip(tx.allocate("messages", len(keys)), keys, strict=True)]
+        if tx.is_sqlite:
+            tx.execute(insert(messages), rows)
+            inserted = set(keys)
+        else:
+            query = tx.insert(messages).on_conflict_do_nothing(index_elements=["network", "external_id"])
+            inserted = set(tx.execute(query.returning(messages.c.external_id), rows).scalars())
+            rows = [r for r in rows if r["external_id"] in inserted]
+        named = []
+        own = 0
+        for row in rows:
+            post = row["post_id"]
+            self.news.add(post)
+            if row["deleted_at"] is None:
+                self.live_change[post] += 1
+            if row["own"]:
+                own += 1
+                continue
+            if (fields := row["assessment"]) is not None:
+                if fields["places"]:
+                    named += [{"place": name, "message_id": row["id"]} for name in sorted(place_names(fields))]
+                if fields["emergency"] and not row["historical"]:
+                    self.emergencies.append(row)
+            message_event(tx, "landed", row)
+        if named:
+            tx.execute(insert(places), named)
+        return inserted, own
+
+    def _row(self, id_: int, judged: Judged) -> dict[str, Any]:
+        c = judged.comment
+        now = self.tx.now
+        published = utc(c.published_at)
+        historical = published is not None and published < min(self.first_seen, self.cap)
+        text = clean(c.text)
+        a = c.author
+        author = {"id": clean(a.id), "name": clean(a.name), "url": clean(a.url), "kind": a.kind}
+        row = {
+            "id": id_,
+            "network": c.network,
+            "external_id": c.external_id,
+            "page_id": c.page_id,
+            "post_id": c.post_id,
+            "comment_id": c.comment_id,
+            "parent_id": c.parent_id,
+            "author_id": author["id"],
+            "author": author,
+            "url": clean(c.url),
+            "text": text,
+            "folded": folded(text, author["name"]),
+            "attachments": _attachments(c.attachments),
+            "own": c.own,
+            "published_at": published,
+            "collected_at": now,
+            # A comment dated 2099 (or without a date) stands in lists where it was found.
+            "listed_at": now if published is None or published > self.cap else published,
+            "edited_at": utc(c.edited_at),
+            "deleted_at": now if c.deleted else None,
+            "historical": historical,
+            "status": "own" if c.own else "new",
+            "run_id": self.landing.run_id,
+        }
+        if judged.assessment is None or c.own:
+            row.update(_UNJUDGED)
+            row["priority"] = 7 if historical else 2
+        else:
+            clocks = {} if historical else {k: utc(v) for k, v in judged.deadlines.items()}
+            row.update(columns(judged.assessment.as_dict(), clocks, historical))
+            row["assessed_at"] = now
+        return row
+
+    # --- known ones --------------------------------------------------------------------------------------------------
+
+    def _glance(self, keys: Sequence[str]) -> dict[str, Any]:
+        query = select(*_GLANCE).where(messages.c.network == self.network)
+        return {row.external_id: row for row in rows_in(self.tx.conn, query, messages.c.external_id, keys)}
+
+    def _differs(self, key: str, row: Any) -> bool:
+        """Whether anything has to be done about a stored comment."""
+        judged = self.judged.get(key)
+        gone = key in self.deleted or (judged is not None and judged.comment.deleted)
+        if gone:
+            return row.deleted_at is None
+        if row.deleted_at is not None or _content_differs(row, judged.comment):
+            return True
+        return row.assessed_at is None and judged.assessment is not None and not row.own
+
+    def _revisit(self, keys: Sequence[str]) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        if not keys:
+            return counts
+        query = select(messages).where(messages.c.network == self.network).order_by(messages.c.external_id)
+        rows = list(rows_in(self.tx.conn, self.tx.lock(query), messages.c.external_id, sorted(keys)))
+        alerted = alerted_among(self.tx, [r.id for r in rows])
+        for found in rows:
+            if self._differs(found.external_id, found):  # decided again under the lock
+                counts.update(self._change(dict(found._mapping), alerted=found.id in alerted))
+        return counts
+
+    def _change(self, row: dict[str, Any], *, alerted: bool) -> list[str]:
+        """Bring one known message up to date; what was done."""
+        tx, now = self.tx, self.tx.now
+        judged = self.judged.get(row["external_id"])
+        if row["external_id"] in self.deleted or judged is None or judged.comment.deleted:
+            self.live_change[row["post_id"]] -= 1
+            _update(tx, row, {"deleted_at": now})
+            if not row["own"]:
+                tx.emit("otklik.message.deleted", row["id"], dump(tombstone(row, now)))
+            return ["deleted"]
+        c = judged.comment
+        restored = row["deleted_at"] is not None
+        blank = restored and not row["text"] and not row["attachments"]  # it was never seen but as a stub
+        changed = _content_differs(row, c)
+        values: dict[str, Any] = {}
+        done = []
+        if restored:
+            self.live_change[row["post_id"]] += 1
+            values["deleted_at"] = None
+        if changed:
+            if not blank:
+                _keep_revision(tx, row)
+                done.append("revised")
+            text = clean(c.text)
+            author = row["author"]
+            if c.author.kind != "unknown" and author["kind"] == "unknown":
+                author = {"id": clean(c.author.id), "name": clean(c.author.name), "url": clean(c.author.url)}
+                author["kind"] = c.author.kind
+                values.update(author=author, author_id=author["id"])
+            values.update(
+                text=text,
+                folded=folded(text, author["name"]),
+                attachments=_attachments(c.attachments),
+                edited_at=utc(c.edited_at) or (row["edited_at"] if blank else now),
+            )
+        if not row["own"]:
+            if judged.assessment is not None and (changed or row["assessed_at"] is None):
+                values.update(
+                    reassess(tx, row, judged.assessment, judged.deadlines, text_changed=changed, alerted=alerted)
+                )
+            elif changed:
+                values["assessed_at"] = None  # the classifier failed on the new text: the next run takes it up
+        first_judged = not restored and not changed
+        row.update(values)
+        row = _update(tx, row, values)
+        if not row["own"]:
+            if restored:
+                message_event(tx, "restored", row)
+            if "revised" in done:
+                message_event(tx, "revised", row)
+            if first_judged:
+                message_event(tx, "assessed", row)
+            if row["emergency"] and row["assessed_at"] == now and not row["historical"] and not alerted:
+                self.emergencies.append(row)
+        return done
+
+    # --- posts -------------------------------------------------------------------------------------------------------
+
+    def _lock_posts(self, marks: Mapping[str, PostMark]) -> dict[str, dict[str, Any]]:
+        """The rows of all posts concerned, made when missing, locked in order."""
+        tx = self.tx
+        wanted = sorted(marks.keys() | {j.comment.post_id for j in self.judged.values()})
+        if not wanted:
+            return {}
+        query = tx.lock(select(posts).where(posts.c.network == self.network).order_by(posts.c.id))
+        found = {r.id: dict(r._mapping) for r in rows_in(tx.conn, query, posts.c.id, wanted)}
+        missing = [i for i in wanted if i not in found]
+        if missing:
+            new = [
+                {
+                    "network": self.network,
+                    "id": i,
+                    "page_id": self.landing.page.id,
+                    "kind": "post",
+                    "url": "",
+                    "text": "",
+                    "pinned": False,
+                    "closed": False,
+                    "gone": False,
+                    "denied": False,
+                    "first_seen_at": tx.now,
+                    "stored": 0,
+                }
+                for i in missing
+            ]
+            tx.execute(tx.insert(posts).on_conflict_do_nothing(), new)
+            found |= {r.id: dict(r._mapping) for r in rows_in(tx.conn, query, posts.c.id, missing)}
+        return found
+
+    def _save_posts(self, marks: Mapping[str, PostMark], state: dict[str, dict[str, Any]]) -> None:
+        tx = self.tx
+        if marks:
+            rows = [_marked(state[i], marks[i], self.cap) for i in sorted(marks)]
+            tx.execute(_SAVE_POST, rows)
+        changed = sorted(self.live_change.keys() | self.news)
+        if changed:
+            tx.execute(
+                _COUNT_POST,
+                [
+                    {
+                        "b_network": self.network,
+                        "b_id": i,
+                        "b_change": self.live_change[i],
+                        "b_new": tx.now if i in self.news else None,
+                    }
+                    for i in changed
+                ],
+            )
+
+
+_POST_FIELDS = ["page_id", "kind", "published_at", "counter", "url", "text", "pinned", "closed", "gone", "denied", "problem", "checked_at", "walked_at", "full_walked_at", "walked_counter", "gap", "cursor", "next_check_at", "next_full_at"]
+_SAVE_POST = (
+    update(posts)
+    .where(posts.c.network == bindparam("b_network"), posts.c.id == bindparam("b_id"))
+    .values({name: bindparam(f"v_{name}") for name in _POST_FIELDS})
+)
+_COUNT_POST = (
+    update(posts)
+    .where(posts.c.network == bindparam("b_network"), posts.c.id == bindparam("b_id"))
+    .values(
+        stored=posts.c.stored + bindparam("b_change"),
+        last_new_at=func.coalesce(bindparam("b_new", type_=posts.c.last_new_at.type), posts.c.last_new_at),
+    )
+)
+
+
+def _marked(old: Mapping[str, Any], mark: PostMark, cap: datetime) -> dict[str, Any]:
+    """A post's row after `mark`, as parameters of `_SAVE_POST`. What was looked at cannot lie after the server's now."""
+    p = mark.post
+    checked = min(utc(mark.checked_at), cap)
+    new: dict[str, Any] = {
+        "page_id": p.page_id,
+        "kind": p.kind,
+        "published_at": utc(p.published_at) or old["published_at"],
+        "counter": p.counter,
+        "url": clean(p.url) or old["url"],
+        "text": clean(p.text) or old["text"],
+        "pinned": p.pinned,
+        "closed": p.closed,
+        "gone": p.gone,
+        "denied": p.denied,
+        "problem": clean(p.problem),
+        "checked_at": checked,
+        "walked_at": old["walked_at"],
+        "full_walked_at": old["full_walked_at"],
+        "walked_counter": old["walked_counter"],
+        "gap": old["gap"],
+        "cursor": mark.cursor if mark.cursor is not None else old["cursor"],
+        "next_check_at": utc(mark.next_check_at),
+        "next_full_at": utc(mark.next_full_at),
+    }
+    if mark.walked is not None:
+        new.update(walked_at=checked, walked_counter=p.counter, gap=mark.gap, cursor=mark.cursor)
+        if mark.walked == "full":
+            new["full_walked_at"] = checked
+    return {"b_network": p.network, "b_id": p.id, **{f"v_{k}": v for k, v in new.items()}}
+
+
+# --- pure helpers -----------------------------------------------------------------------------------------------------
+
+_UNJUDGED: dict[str, Any] = {
+    "topic": None,
+    "topic_group": None,
+    "urgency": None,
+    "emergency": False,
+    "reaction": None,
+    "assessment": None,
+    "deadlines": None,
+    "due_at": NEVER,
+    "priority": 2,
+    "assessed_at": None,
+}
+
+
+def folded(text: str, author: str | None) -> str:
+    """What `search` looks through: the text and the author's name."""
+    return fold(f"{text}\n{author}" if author else text)
+
+
+def _attachments(found: Sequence[Attachment]) -> list[dict[str, Any]] | None:
+    return [
+        {"kind": clean(a.kind), "url": clean(a.url), "title": clean(a.title), "id": clean(a.id)} for a in found
+    ] or None
+
+
+def _content_differs(row: Any, comment: Comment) -> bool:
+    """Whether a comment says something else than its message. Links to the same attachment may change (they expire)."""
+    if isinstance(row, dict):
+        text, before = row["text"], row["attachments"]
+    else:
+        text, before = row.text, row.attachments
+    if text != comment.text and text != clean(comment.text):
+        return True
+    if not before and not comment.attachments:
+        return False
+    return [(a["kind"], a["id"] or a["url"]) for a in before or ()] != [
+        (clean(a.kind), clean(a.id) or clean(a.url)) for a in comment.attachments
+    ]
+
+
+def _keep_revision(tx: Tx, row: Mapping[str, Any]) -> None:
+    n = tx.execute(
+        select(func.coalesce(func.max(revisions.c.n), 0)).where(revisions.c.message_id == row["id"])
+    ).scalar_one()
+    tx.execute(
+        insert(revisions).values(
+            message_id=row["id"],
+            n=n + 1,
+            text=row["text"],
+            attachments=row["attachments"],
+            edited_at=row["edited_at"],
+            replaced_at=tx.now,
+        )
+    )
+
+
+def _update(tx: Tx, row: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    if values:
+        tx.execute(update(messages).where(messages.c.id == row["id"]).values(**values))
+    return {**row, **values}
+
+
+# --- late assessments -------------------------------------------------------------------------------------------------
+
+
+def unassessed(db: Database, limit: int) -> list[Unassessed]:
+    """Messages the classifier still owes an assessment, oldest first."""
+    query = (
+        select(messages.c.id, messages.c.text, messages.c.attachments, messages.c.page_id, pages.c.title)
+        .join_from(
+            messages,
+            pages,
+            (pages.c.network == messages.c.network) & (pages.c.id == messages.c.page_id),
+            isouter=True,
+        )
+        .where(UNASSESSED)
+        .order_by(messages.c.id)
+        .limit(limit)
+    )
+    with db.read() as conn:
+        return [
+            Unassessed(str(r.id), r.text, r.title or r.page_id, tuple(a["kind"] for a in r.attachments or ()))
+            for r in conn.execute(query)
+        ]
+
+
+def assess(db: Database, items: Sequence[tuple[str, Assessment, Mapping[str, datetime]]], now: datetime) -> Landed:
+    """Late assessments; those that came meanwhile, and what a person said, stay as they are."""
+    wanted = {int(id_): (assessment, deadlines) for id_, assessment, deadlines in items}
+
+    def work(tx: Tx) -> Landed:
+        query = tx.lock(select(messages).where(UNASSESSED).order_by(messages.c.id))
+        rows = list(rows_in(tx.conn, query, messages.c.id, sorted(wanted)))
+        alerted = alerted_among(tx, [r.id for r in rows])
+        emergencies = []
+        for found in rows:
+            row = dict(found._mapping)
+            assessment, deadlines = wanted[row["id"]]
+            # Unassessed but with an assessment: its text changed since.
+            changed = row["assessment"] is not None
+            values = reassess(tx, row, assessment, deadlines, text_changed=changed, alerted=row["id"] in alerted)
+            row = _update(tx, row, values)
+            message_event(tx, "assessed", row)
+            if row["emergency"] and not row["historical"] and row["id"] not in alerted:
+                emergencies.append(row)
+        return Landed(unchanged=len(rows), alerts=raise_alerts(tx, emergencies))
+
+    return db.transact(work, utc(now))

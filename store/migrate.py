@@ -1,0 +1,98 @@
+"""The schema's version. Migrations lie in `store/migrations` and run from the wheel, without an ini file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from store.db import Database
+from store.errors import StoreError, translate
+
+HEAD = "0001"
+"""The version this program works with; a test compares it with the newest migration."""
+
+_PG_LOCK = 0x6F746B6C696B  # "otklik": two programs that meet an empty database create it once
+
+
+def version_of(conn: Connection) -> str | None:
+    """The version of the schema in this database; None when there are no tables of ours."""
+    if not inspect(conn).has_table("alembic_version"):
+        return None
+    return conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def check_version(found: str | None, name: str) -> None:
+    """Raise unless `found` is the version this program works with."""
+    at = f"{name}: " if name else ""
+    if found == HEAD:
+        return
+    if found is None:
+        raise StoreError(f"{at}в этой базе нет таблиц otklik; создайте их командой otklik store migrate")
+    if _is_older(found):
+        raise StoreError(
+            f"{at}схема базы версии {found}, программе нужна {HEAD}; сохраните копию (otklik store backup) "
+            "и выполните otklik store migrate"
+        )
+    raise StoreError(
+        f"{at}база создана более новой версией программы (схема {found}, здесь {HEAD}); обновите otklik, данные целы"
+    )
+
+
+def _is_older(version: str) -> bool:
+    from alembic.script import ScriptDirectory
+
+    known = {r.revision for r in ScriptDirectory.from_config(_config(None)).walk_revisions()}
+    return version in known
+
+
+def _config(conn: Connection | None) -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = conn
+    return config
+
+
+def ready(db: Database) -> None:
+    """Check the version; create the tables in an empty database."""
+    db.create_file()
+    with db.read() as conn:
+        found = version_of(conn)
+        empty = found is None and not inspect(conn).get_table_names()
+    if empty:
+        upgrade(db)
+        return
+    if found is None:
+        name = f"{db.name}: " if db.name else ""
+        raise StoreError(f"{name}в этой базе чужие таблицы; укажите в store.url пустую базу или базу otklik")
+    check_version(found, db.name)
+
+
+def upgrade(db: Database) -> str:
+    """Bring the schema to HEAD in one transaction; a newer one raises StoreError. Returns the version."""
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    db.create_file()
+    try:
+        if db.is_sqlite and not db.in_memory:
+            with db.engine.connect() as conn:
+                conn.connection.driver_connection.execute("PRAGMA journal_mode=WAL")
+        with db.write() as conn:
+            if not db.is_sqlite:
+                conn.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _PG_LOCK})
+            found = version_of(conn)
+            if found == HEAD:
+                return HEAD
+            config = _config(conn)
+            known = {r.revision for r in ScriptDirectory.from_config(config).walk_revisions()}
+            if found is not None and found not in known:
+                check_version(found, db.name)
+            command.upgrade(config, "head")
+    except DBAPIError as e:
+        raise translate(e, db.name) from None
+    return HEAD

@@ -1,0 +1,91 @@
+"""What a message and an alert look like outside: the fields of the design, ready for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+# The fields of an assessment in the order of `classify --json`; what an unassessed message shows.
+BLANK: dict[str, Any] = {
+    "topic": None,
+    "topic_group": None,
+    "topic_confidence": None,
+    "places": [],
+    "urgency": None,
+    "emergency": False,
+    "emergency_kind": None,
+    "reaction": None,
+    "conduct": [],
+    "reasons": [],
+    "model": None,
+}
+
+
+def dump(value: Any) -> bytes:
+    """JSON with times as RFC 3339 in UTC ("2026-11-24T18:22:54Z")."""
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+
+
+def plain(value: Any) -> Any:
+    """The value as its JSON reads: times become strings."""
+    return orjson.loads(dump(value))
+
+
+def message_view(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a message (design.md), its id a decimal string. Times are still datetimes; see `dump`, `plain`."""
+    author = row["author"] or {}
+    repeat = row.get("repeat_of")
+    return {
+        "id": str(row["id"]),
+        "network": row["network"],
+        "external_id": row["external_id"],
+        "page": row["page_id"],
+        "url": row["url"],
+        "post_id": row["post_id"],
+        "comment_id": row["comment_id"],
+        "parent_id": row["parent_id"],
+        "author": {"id": author.get("id"), "name": author.get("name"), "url": author.get("url")},
+        "text": row["text"],
+        "attachments": row["attachments"] or [],
+        "published_at": row["published_at"],
+        "collected_at": row["collected_at"],
+        "edited_at": row["edited_at"],
+        "deleted_at": row["deleted_at"],
+        "status": row["status"],
+        "historical": row["historical"],
+        "repeat_of": None if repeat is None else str(repeat),
+        "division": row.get("division"),
+        "deadlines": row["deadlines"] or {},
+        **(row["assessment"] or BLANK),
+    }
+
+
+def tombstone(row: Mapping[str, Any], deleted_at: datetime) -> dict[str, Any]:
+    """A deletion as the feed tells it: which message, and nothing of what it said."""
+    return {
+        "id": str(row["id"]),
+        "network": row["network"],
+        "external_id": row["external_id"],
+        "deleted_at": deleted_at,
+    }
+
+
+def alert_view(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an alert; `state`: raised, escalated or acknowledged."""
+    message = row["message_id"]
+    state = "acknowledged" if row["acknowledged_at"] else "escalated" if row["escalated_at"] else "raised"
+    return {
+        "id": str(row["id"]),
+        "message_id": None if message is None else str(message),
+        "drill": row["drill"],
+        "kind": row["kind"],
+        "text": row["text"],
+        "state": state,
+        "created_at": row["created_at"],
+        "escalated_at": row["escalated_at"],
+        "acknowledged_at": row["acknowledged_at"],
+        "acknowledged_by": row["acknowledged_by"],
+    }
