@@ -92,8 +92,9 @@ class OffsetWalk(Generic[T]):
                 return
             page = self._read(offset)
             keys = [self._key(item) for item in page.items]
-            fresh = [item for item, k in zip(page.items, keys, strict=True) if k not in yielded]
-            yielded.update(keys)
+            unseen = {k: item for k, item in zip(keys, page.items, strict=True) if k not in yielded}
+            fresh = list(unseen.values())
+            yielded.update(unseen)
             if fresh:
                 yield fresh
             if not keys and probed == offset and (page.total or 0) > offset:

@@ -73,6 +73,11 @@ _HOSTS = {"vk.com", "vk.ru", "m.vk.com", "m.vk.ru", "www.vk.com", "www.vk.ru", "
 _NUMBERED = re.compile(r"(club|public|event|id)(\d+)", re.IGNORECASE)
 _SCREEN_NAME = re.compile(r"[A-Za-z0-9_.]{2,64}")
 _LINKED = re.compile(r"(?:wall|photo|video|topic|board|album|albums|videos|photos)(-?\d+)(?:_\d+)?")
+_GONE_CODES = frozenset({"15", "18", "100", "104", "204", "210"})
+"""What VK may answer about the comments of a post that was deleted; only with a second sign it is called gone."""
+_RIGHTS = {"photos": 4, "video": 16, "wall": 8192, "groups": 262144}
+"""Bits of account.getAppPermissions that reading needs (vk_api's VkUserPermissions says the same)."""
+MAX_DRIFT = 60.0  # seconds our clock may differ from VK's
 _SECTIONS = {"photo": "фотографии", "video": "видео", "topic": "обсуждения"}
 
 
@@ -289,39 +294,63 @@ class VkCollector(Collector):
     # --- counters of now ---------------------------------------------------------------------------------------------
 
     def refresh(self, page: PageRef, posts: Sequence[Post]) -> Iterator[Post]:
-        walls = [p for p in posts if p.kind == "post" and Target.parse(p.id)]
-        yield from self._refresh_walls(page, walls)
-        for kind, ask in (("photo", self._ask_photos), ("video", self._ask_videos), ("topic", self._ask_topics)):
+        asks = {
+            "post": self._ask_walls,
+            "photo": self._ask_photos,
+            "video": self._ask_videos,
+            "topic": self._ask_topics,
+        }
+        for kind, ask in asks.items():
             some = [p for p in posts if p.kind == kind and Target.parse(p.id)]
             if not some:
                 continue
             try:
                 found = ask(page, some)
+                missing = [p for p in some if p.id not in found]
+                if missing:  # an answer may be cut or empty: ask again for these before they are called gone
+                    found |= ask(page, missing)
+                    missing = [p for p in missing if p.id not in found]
+                found |= {p.id: p for p in self._confirm(missing)}
             except CollectError as e:
-                if not _section_only(e):
+                if kind == "post" or not _section_only(e):
                     raise
                 yield self._denied(page, kind, e)
                 continue
             for post in some:
-                yield found.get(post.id) or replace(post, gone=True)
+                yield found[post.id]
 
-    def _refresh_walls(self, page: PageRef, posts: Sequence[Post]) -> Iterator[Post]:
+    def _confirm(self, posts: Sequence[Post]) -> Iterator[Post]:
+        """Posts that no list shows: gone only when their comments can't be reached either."""
+        targets = [t for p in posts if (t := Target.parse(p.id))]
+        answers = self.client.many([comments_call(t, None, "asc", 0, 1) for t in targets])
+        for post, answer in zip(posts, answers, strict=True):
+            if not isinstance(answer, CollectError):
+                yield replace(post, counter=None)  # it is there, only its counter is not to be had
+            elif answer.code in _GONE_CODES:
+                yield replace(post, gone=True)
+            elif isinstance(answer, Blocked):
+                yield replace(post, denied=True, problem=str(answer))
+            else:
+                raise answer
+
+    def _ask_walls(self, page: PageRef, posts: Sequence[Post]) -> dict[str, Post]:
         chunks = [posts[i : i + PAGE] for i in range(0, len(posts), PAGE)]
         calls = [("wall.getById", {"posts": ",".join(p.id[4:] for p in chunk), "extended": 1}) for chunk in chunks]
-        for chunk, answer in zip(chunks, self.client.many(calls), strict=True):
+        found: dict[str, Post] = {}
+        for answer in self.client.many(calls):
             if isinstance(answer, CollectError):
                 raise answer
             items = rows(answer.get("items")) if isinstance(answer, dict) else rows(answer)
             self._remember_residents(items, page, Authors(mapping(answer)))
-            found = {p.id: p for raw in items if (p := wall_post(raw, page))}
-            if not found:
-                # All vanished at once, or the wall is closed to us now? That one raises.
-                self.client.call("wall.get", owner_id=int(page.id), filter="all", count=1)
-            for post in chunk:
-                yield found.get(post.id) or replace(post, gone=True)
+            found |= {p.id: p for raw in items if (p := wall_post(raw, page))}
+        return found
 
     def _ask_photos(self, page: PageRef, posts: Sequence[Post]) -> dict[str, Post]:
-        return {p.id: p for p in self._photos(page, None)}
+        names = [p.id.removeprefix("photo") for p in posts]
+        chunks = [names[i : i + PAGE] for i in range(0, len(names), PAGE)]
+        return self._collect(
+            [("photos.getById", {"photos": ",".join(c), "extended": 1}) for c in chunks], photo_post, page
+        )
 
     def _ask_videos(self, page: PageRef, posts: Sequence[Post]) -> dict[str, Post]:
         names = [p.id.removeprefix("video") for p in posts]
@@ -347,7 +376,8 @@ class VkCollector(Collector):
         for answer in self.client.many(calls):
             if isinstance(answer, CollectError):
                 raise answer
-            found |= {p.id: p for raw in rows(mapping(answer).get("items")) if (p := make(raw, page))}
+            items = rows(answer.get("items")) if isinstance(answer, dict) else rows(answer)
+            found |= {p.id: p for raw in items if (p := make(raw, page))}
         return found
 
     # --- comments ----------------------------------------------------------------------------------------------------
@@ -357,7 +387,12 @@ class VkCollector(Collector):
         if target is None:
             walk.complete, walk.counter = True, 0
             return
-        yield from _Reading(self, page, post, target, walk).run()
+        try:
+            yield from _Reading(self, page, post, target, walk).run()
+        except CollectError as e:
+            if e.code in _GONE_CODES:
+                self.counter(page, target)  # raises Gone when it was deleted meanwhile
+            raise
 
     def resident(self, page: PageRef, target: Target) -> Comment | None:
         """The wall post as a message, when a resident wrote it."""
@@ -380,23 +415,85 @@ class VkCollector(Collector):
     # --- doctor ------------------------------------------------------------------------------------------------------
 
     def check(self, pages: Iterable[PageRef]) -> Iterator[Check]:
+        """Token and its kind, rights, clock, then each page."""
         try:
-            at = self.server_time()
+            kind, rights = self._token_kind()
         except CollectError as e:
-            yield Check("токен", False, str(e), "проверьте токен и связь с сетью")
+            yield Check("токен ВКонтакте", False, str(e), "получите токен заново (README, «Токен ВКонтакте»)")
             return
-        drift = abs((at - datetime.now(UTC)).total_seconds())
-        yield Check("токен", True, "ВКонтакте отвечает")
-        yield Check(
-            "часы", drift < 60, f"расхождение с ВКонтакте {drift:.0f} с", "" if drift < 60 else "настройте часы (NTP)"
-        )
+        if kind == "group":
+            yield Check(
+                "токен ВКонтакте",
+                False,
+                "действует, но это ключ сообщества: комментарии он не читает",
+                "нужен токен пользователя, который управляет страницей, или сервисный ключ приложения",
+            )
+        elif kind == "service":
+            advice = "для фотографий и видео нужен токен пользователя; иначе уберите photos и videos из include"
+            yield Check("токен ВКонтакте", True, "сервисный ключ: читает стену и обсуждения, по одному запросу", advice)
+        else:
+            yield Check("токен ВКонтакте", True, "токен пользователя")
+        yield from self._check_rights(kind, rights)
+        yield self._check_clock()
         for page in pages:
-            try:
-                self.client.call("wall.get", owner_id=int(page.id), count=1)
-            except CollectError as e:
-                yield Check(f"страница {page.title or page.id}", False, str(e), "")
-            else:
-                yield Check(f"страница {page.title or page.id}", True, page.url)
+            yield self._check_page(page)
+
+    def _token_kind(self) -> tuple[str, list[str] | None]:
+        """("group" | "service" | "user", names of its rights or None); raises when the token is no good."""
+        try:
+            answer = self.client.call("groups.getTokenPermissions")
+            return "group", [clean(r.get("name")) for r in rows(mapping(answer).get("permissions"))]
+        except CollectError as e:
+            if isinstance(e, RateLimited | Unavailable) or e.page_wide:
+                raise
+            # Not a community's: whatever the code was, the next question tells the rest.
+        try:
+            self.client.call("execute", code="return 1;")
+        except CollectError as e:
+            if e.code == "28":
+                return "service", None
+            raise
+        return "user", None
+
+    def _check_rights(self, kind: str, rights: list[str] | None) -> Iterator[Check]:
+        name = "права токена"
+        if kind == "service":
+            return
+        if kind == "group":
+            yield Check(name, None, ", ".join(rights or ()) or "прав нет")
+            return
+        try:
+            mask = whole(self.client.call("account.getAppPermissions"))
+        except CollectError as e:
+            if isinstance(e, Unauthorised | RateLimited) or e.page_wide:
+                raise
+            mask = None
+        if mask is None:
+            yield Check(name, None, "ВКонтакте не сказала, какие права у токена")
+            return
+        missing = [right for right, bit in _RIGHTS.items() if not mask & bit]
+        if missing:
+            yield Check(name, False, f"нет прав: {', '.join(missing)}", "получите токен с этими правами")
+        else:
+            yield Check(name, True, ", ".join(_RIGHTS))
+
+    def _check_clock(self) -> Check:
+        try:
+            drift = (datetime.now(UTC) - self.server_time()).total_seconds()
+        except CollectError as e:
+            return Check("часы", None, str(e))
+        ok = abs(drift) < MAX_DRIFT
+        return Check(
+            "часы", ok, f"расхождение с ВКонтакте {drift:+.0f} с", "" if ok else "включите синхронизацию времени (NTP)"
+        )
+
+    def _check_page(self, page: PageRef) -> Check:
+        name = f"страница {page.title or page.id}"
+        try:
+            answer = mapping(self.client.call("wall.get", owner_id=int(page.id), filter="all", count=1))
+        except CollectError as e:
+            return Check(name, False, str(e), "откройте страницу в браузере под владельцем токена")
+        return Check(name, True, f"{page.url or page.id}, записей на стене: {whole(answer.get('count')) or 0}")
 
 
 # --- one walk --------------------------------------------------------------------------------------------------------
@@ -458,7 +555,7 @@ class _Reading:
 
     def _level(self, under: int | None, sort: str) -> Level:
         def fetch(offset: int, count: int) -> Slice[Raw]:
-            method, params = self._ask(under, sort, offset, count)
+            method, params = comments_call(self.target, under, sort, offset, count)
             return self._slice(self.vk.client.call(method, **params))
 
         return fetch
@@ -469,20 +566,6 @@ class _Reading:
         flat = self.target.kind in ("photo", "topic")
         total = whole(answer.get("count" if flat else "current_level_count"))
         return Slice(_items(answer.get("items")), total, answer)
-
-    def _ask(self, under: int | None, sort: str, offset: int, count: int) -> tuple[str, Raw]:
-        t = self.target
-        params: Raw = {"sort": sort, "offset": offset, "count": count, "extended": 1}
-        if t.kind == "topic":
-            return "board.getComments", {"group_id": -t.owner, "topic_id": t.item, **params}
-        if t.kind == "photo":
-            return "photos.getComments", {"owner_id": t.owner, "photo_id": t.item, **params}
-        params |= {"owner_id": t.owner, "thread_items_count": SHOWN}
-        if under is not None:
-            params["comment_id"] = under
-        if t.kind == "video":
-            return "video.getComments", {"video_id": t.item, **params}
-        return "wall.getComments", {"post_id": t.item, **params}
 
     def _take(self, items: Sequence[Raw], under: int | None, authors: Authors, tail: bool) -> Iterator[Batch]:
         """What is new among `items` and the replies that came with them; then the threads that did not come whole."""
@@ -513,7 +596,7 @@ class _Reading:
     def _threads(self, numbers: Sequence[int]) -> Iterator[Batch]:
         numbers = [n for n in numbers if n not in self.entered]
         self.entered.update(numbers)
-        asks = [self._ask(n, "asc", 0, PAGE) for n in numbers]
+        asks = [comments_call(self.target, n, "asc", 0, PAGE) for n in numbers]
         for number, answer in zip(numbers, self.vk.client.many(asks), strict=True):
             if isinstance(answer, CollectError):
                 if isinstance(answer, RateLimited | Unauthorised):
@@ -625,6 +708,21 @@ def _beyond(cursor: str | None) -> int:
         return int(json.loads(cursor or "{}").get("beyond", 0))
     except (ValueError, TypeError, AttributeError):
         return 0
+
+
+def comments_call(t: Target, under: int | None, sort: str, offset: int, count: int) -> tuple[str, Raw]:
+    """The call that reads `count` comments of a level: the top one, or the thread under comment `under`."""
+    params: Raw = {"sort": sort, "offset": offset, "count": count, "extended": 1}
+    if t.kind == "topic":
+        return "board.getComments", {"group_id": -t.owner, "topic_id": t.item, **params}
+    if t.kind == "photo":
+        return "photos.getComments", {"owner_id": t.owner, "photo_id": t.item, **params}
+    params |= {"owner_id": t.owner, "thread_items_count": SHOWN}
+    if under is not None:
+        params["comment_id"] = under
+    if t.kind == "video":
+        return "video.getComments", {"video_id": t.item, **params}
+    return "wall.getComments", {"post_id": t.item, **params}
 
 
 # --- small things ----------------------------------------------------------------------------------------------------

@@ -104,9 +104,7 @@ class Authors:
             return Author(str(from_id), clean(group.get("name")) or None, f"{SITE}club{-from_id}", "community")
         person = self._people.get(from_id)
         url = f"{SITE}id{from_id}"
-        if person is None:
-            return Author(str(from_id), None, url, "person")
-        if person.get("deactivated") == "deleted":
+        if person is None or person.get("hidden") or person.get("deactivated") == "deleted":
             return Author(str(from_id), None, url, "unknown")
         name = " ".join(filter(None, (clean(person.get("first_name")), clean(person.get("last_name")))))
         return Author(str(from_id), name or None, url, "person")
