@@ -224,11 +224,10 @@ class Page(_Section):
 
 
 class Collect(_Section):
-    """The poll loop. `recent` and the tables below say how often a post is looked at (docs/polling.md)."""
+    """The poll loop (docs/polling.md). `first_depth`: how far back comments are read at first sight; None: all."""
 
     batch: int = Field(default=500, ge=1, le=10_000)
-    recent_posts: int = Field(default=100, ge=1, le=10_000)
-    first_depth: Seconds = 30 * 86400.0
+    first_depth: Seconds | None = None
     watch: Seconds = 365 * 86400.0
     page_every: Seconds = 0.0
     full_every: Seconds = 7 * 86400.0

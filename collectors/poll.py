@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collectors import schedule
-from collectors.contract import Blocked, CollectError, Collector, Gone, RateLimited, Unauthorised, Walk
+from collectors.contract import Blocked, CollectError, Collector, Gone, RateLimited, Stopped, Unauthorised, Walk
 from settings import (
     INTERRUPTED,
     LOCKED,
@@ -385,12 +385,12 @@ class Poller:
                     ref = self._resolve(collector, configured)
                     server_now = self._server_now(collector)
                     self._walk_page(collector, ref, options, tally, server_now, report)
+                except (Stopped, _Interrupted):
+                    report.interrupted = True
+                    tally.problem(Outcome.partial, "сбор остановлен; остальное возьмёт следующий запуск")
                 except CollectError as e:
                     log.warning("page %s: %s", name, scrub(str(e)))
                     tally.problem(e.outcome, str(e), e.code)
-                except _Interrupted:
-                    report.interrupted = True
-                    tally.problem(Outcome.partial, "сбор остановлен; остальное возьмёт следующий запуск")
                 ref = ref or self._fallback_ref(configured)
                 coverage = self._coverage(ref, started, tally, collector.manners.calls - calls_before)
                 self.store.add_coverage(report.run_id, coverage)
@@ -466,6 +466,8 @@ class Poller:
                 what = self._decide(post, state, options, server_now, first_run)
                 if what in ("full", "tail"):
                     todo.append((post, state, what))
+                    if state is None:  # remembered before it is read: a run cut short must not forget it
+                        buffer.mark(PostMark(post, server_now, None, None, next_check_at=server_now))
                 else:
                     self._mark_unwalked(buffer, post, state, what, server_now, tally)
             tally.posts = len(found)
@@ -488,7 +490,7 @@ class Poller:
                     self._mark_unwalked(buffer, replace(post, gone=True), state, "gone", server_now, tally)
                     log.info("post %s is gone: %s", post.id, scrub(str(e)))
                 except CollectError as e:
-                    if getattr(e, "page_wide", False):
+                    if e.page_wide:
                         raise
                     failures += 1
                     log.warning("post %s: %s", post.id, scrub(str(e)))
@@ -521,10 +523,15 @@ class Poller:
         if since is None and not options.full and last_success_at is not None:
             since = last_success_at - RECENT_OVERLAP
         found: dict[str, Post] = {}
-        for post in collector.posts(ref, since):
-            if self._stopping():
-                raise _Interrupted
-            found.setdefault(post.id, post)
+        try:
+            for post in collector.posts(ref, since):
+                if self._stopping():
+                    raise _Interrupted
+                found.setdefault(post.id, post)
+        except CollectError as e:
+            if e.page_wide or isinstance(e, Unauthorised | RateLimited):
+                raise
+            tally.problem(e.outcome, str(e), e.code)  # what was listed before is read all the same
         watch = timedelta(seconds=self.settings.collect.watch)
         older = [
             s.post
@@ -560,8 +567,9 @@ class Poller:
             return "denied"
         never_walked = state is None or state.walked_at is None
         if never_walked:
-            depth = timedelta(seconds=self.settings.collect.first_depth)
-            old = post.published_at is not None and server_now - post.published_at > depth
+            depth = self.settings.collect.first_depth
+            age = server_now - post.published_at if post.published_at is not None else timedelta(0)
+            old = depth is not None and age > timedelta(seconds=depth)
             asked = options.since is not None and (post.published_at is None or post.published_at >= options.since)
             if first_run and old and not asked:
                 return "baseline"
