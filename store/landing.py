@@ -300,7 +300,27 @@ class _Batch:
             )
 
 
-_POST_FIELDS = ["page_id", "kind", "published_at", "counter", "url", "text", "pinned", "closed", "gone", "denied", "problem", "checked_at", "walked_at", "full_walked_at", "walked_counter", "gap", "cursor", "next_check_at", "next_full_at"]
+_POST_FIELDS = (
+    "page_id",
+    "kind",
+    "published_at",
+    "counter",
+    "url",
+    "text",
+    "pinned",
+    "closed",
+    "gone",
+    "denied",
+    "problem",
+    "checked_at",
+    "walked_at",
+    "full_walked_at",
+    "walked_counter",
+    "gap",
+    "cursor",
+    "next_check_at",
+    "next_full_at",
+)
 _SAVE_POST = (
     update(posts)
     .where(posts.c.network == bindparam("b_network"), posts.c.id == bindparam("b_id"))
@@ -317,7 +337,7 @@ _COUNT_POST = (
 
 
 def _marked(old: Mapping[str, Any], mark: PostMark, cap: datetime) -> dict[str, Any]:
-    """A post's row after `mark`, as parameters of `_SAVE_POST`. What was looked at cannot lie after the server's now."""
+    """A post's row after `mark`, as parameters of `_SAVE_POST`; a look at it can't lie after the server's now."""
     p = mark.post
     checked = min(utc(mark.checked_at), cap)
     new: dict[str, Any] = {

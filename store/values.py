@@ -61,7 +61,7 @@ class PageRef:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What a page published. `id` is unique in the network ("wall-123_20"); `kind` is one of `PageRef.include` without s.
+    """What a page published. `id` is unique in the network ("wall-123_20"); `kind`: one of `PageRef.include` without s.
 
     `counter` is the network's own count of comments; None when the network has no counter or will not say.
     `closed`: comments are closed. `gone`: deleted. `denied`: may not be read; `problem` then says why (Russian).
