@@ -31,6 +31,7 @@ _LATER = {
     29: "исчерпан дневной предел запросов",
     32: "ВКонтакте просит подождать",
     36: "ВКонтакте не успела ответить",
+    43: "этот раздел ВКонтакте временно недоступен",
 }
 _LIMITS = {6, 9, 29}
 _PAUSES = {6: 1.0, 9: 20.0, 29: 30.0, 32: 2.0}
@@ -46,7 +47,12 @@ _UNAUTHORISED = {
     "или сервисный ключ приложения",
     28: "с сервисным ключом ВКонтакте это прочесть не даёт; нужен токен пользователя, который управляет страницей",
     38: f"приложения, которому выдан токен, больше нет; {_TOKEN}",
-    1117: f"срок токена ВКонтакте истёк; {_TOKEN}",
+    24: f"ВКонтакте требует подтвердить вход; {_TOKEN}",
+    25: f"ВКонтакте требует подтвердить токен; {_TOKEN}",
+    42: "приложению запрещён доступ с этого адреса; разрешите его в настройках приложения ВКонтакте",
+    **dict.fromkeys((4, 16, 1114, 1116, 1117, 1118, 3609), f"токен ВКонтакте больше не действует; {_TOKEN}"),
+    **dict.fromkeys((3301, 3302, 3303, 3304, 11500), f"ВКонтакте требует подтвердить вход; {_TOKEN}"),
+    **dict.fromkeys((3610, 3611), f"владелец токена удалён или заблокирован; {_TOKEN}"),
 }
 _BLOCKED = {
     7: "у токена нет права это читать; добавьте права wall, groups, photos, video",
@@ -74,6 +80,7 @@ _FATAL = {
 CAPTCHA = (
     "ВКонтакте просит ввести капчу; войдите на vk.com под владельцем токена, пройдите проверку и запустите сбор снова"
 )
+_CAPTCHA = {14, 3300}
 NO_EXECUTE = frozenset({3, 7, 15, 20, 23, 27, 28})
 """Errors of `execute` itself after which this token never gets another try of it."""
 
@@ -82,7 +89,7 @@ def as_error(code: int, message: str = "", method: str = "") -> CollectError | R
     """VK's error code -> what it means for us. `message` is VK's own text, cleaned and cut."""
     if code in _LATER:
         return Retry(f"код {code}: {_LATER[code]}", after=_PAUSES.get(code), limited=code in _LIMITS, code=code)
-    if code == 14:
+    if code in _CAPTCHA:
         return Blocked(CAPTCHA, code=code, page_wide=True)
     for known, kind in ((_UNAUTHORISED, Unauthorised), (_BLOCKED, Blocked), (_GONE, Gone), (_FATAL, CollectError)):
         if code in known:
