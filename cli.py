@@ -309,13 +309,17 @@ def run_collect(
     since: datetime | None = None,
     full: bool = False,
     progress: Progress | None = None,
+    judges: tuple[Judge, Any] | None = None,
 ) -> Any:
-    """One whole run: judge what waits, collect, deliver alerts. Returns the `Report`."""
+    """One whole run: judge what waits, collect, deliver alerts. Returns the `Report`.
+
+    `judges`: what `make_judge` gave, when the caller has loaded it already.
+    """
     from collectors import make
     from collectors.poll import Options, Poller
     from desk.alerts import Deliverer
 
-    judged, judge = make_judge(settings)
+    judged, judge = judges or make_judge(settings)
     deliverer = Deliverer(store, settings)
     with _stop_on_signals() as stop:
         deliverer.start()
@@ -796,11 +800,27 @@ def store_restore(path: str, yes: Yes = False) -> None:
 
 
 @store_app.command("verify")
-def store_verify(as_json: Json = False) -> None:
+def store_verify(
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger", metavar="FILE", help="Сверить ещё и с журналом NDJSON (network, external_id, text, deleted)."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Проверить целость: события без пропусков, тревоги на месте, счётчики сходятся."""
     from store.admin import verify
 
-    problems = verify(_state().store_url)
+    url = _state().store_url
+    problems = verify(url)
+    if ledger is not None:
+        from store.ledger import compare
+
+        with _open_input(ledger) as lines:
+            found = compare(url, lines)
+        say(found.summary())
+        problems = [*problems, *found.examples()]
     if as_json:
         emit(problems)
     else:
@@ -808,6 +828,17 @@ def store_verify(as_json: Json = False) -> None:
             print(problem)
         say("база цела" if not problems else f"найдено нарушений: {len(problems)}")
     _finish(1 if problems else 0)
+
+
+@contextmanager
+def _open_input(path: str) -> Iterator[Any]:
+    from settings import ConfigError
+
+    try:
+        with open(path, "rb") as file:
+            yield file
+    except OSError as e:
+        raise ConfigError(f"{path}: файл не читается ({e.strerror}); проверьте путь и права") from None
 
 
 # --- setting up, trying out -------------------------------------------------------------------------------------------
