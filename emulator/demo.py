@@ -6,22 +6,24 @@ database and a configuration in a temporary folder. The configuration is `config
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import sqlite3
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from emulator.vk import TOKENS
+
+DEMO_TOKEN = next(token for token, kind in TOKENS.items() if kind == "user")
 Run = Callable[[Sequence[str]], int]
 
 ROOT = Path(__file__).resolve().parent
@@ -125,18 +127,17 @@ class _Stage:
 
 def run_demo(run: Run, *, pause: float = 0.0) -> int:
     """Play the demo; `run` executes one command line in this process. 0 when all that was shown agrees."""
+    from emulator.scenario import load
     from emulator.server import Emulator
-    from emulator.world import load_scenario
 
     stage = _Stage(pause)
     started = time.perf_counter()
-    world = load_scenario(ROOT / "scenarios" / "demo.yaml")
+    world = load(None)
     agreed = True
     with tempfile.TemporaryDirectory(prefix="otklik-demo-") as name, _serving(_Phone()) as phone:
         folder = Path(name)
-        with Emulator(world) as vk, _environment({"VK_TOKEN": vk.token("user")}):
+        with Emulator(world) as vk, _environment({"VK_TOKEN": DEMO_TOKEN}):
             config = _write_config(folder, vk.url, phone.server_address[1])
-            database = folder / "otklik.db"
 
             stage.title("1. Первый сбор: старые комментарии входят как архив, без сроков и тревог")
             stage.command(run, config, ["collect"])
@@ -153,62 +154,44 @@ def run_demo(run: Run, *, pause: float = 0.0) -> int:
             stage.title("3. Тревоги и очередь: чрезвычайные и срочные сверху")
             stage.command(run, config, ["alerts"])
             stage.command(run, config, ["queue", "--limit", "12"])
-            first = _scalar(database, "select id from messages where emergency and not historical order by id limit 1")
+            first = next(iter(_listed(run, config, ["queue", "--emergency", "--limit", "1", "--json"])), None)
             if first is not None:
-                stage.title("4. Одно сообщение целиком")
-                stage.command(run, config, ["queue", "show", str(first)])
+                stage.title("4. Одно сообщение целиком; Глава подтверждает тревогу")
+                stage.command(run, config, ["queue", "show", first["id"]])
                 stage.command(run, config, ["alerts", "ack", "1", "--by", "глава"])
 
             stage.title("5. Лента событий для других систем")
-            last = _scalar(database, "select max(seq) from events") or 0
-            stage.command(run, config, ["feed", "read", "--after", str(max(0, last - 1)), "--limit", "1"])
+            stage.command(run, config, ["feed", "read", "--after", "1", "--limit", "1"])
 
             stage.title("6. Ещё один сбор: ничего не удваивается")
-            before = _scalar(database, "select count(*) from messages")
-            stage.command(run, config, ["collect"])
-            after = _scalar(database, "select count(*) from messages")
-            stage.good(before == after, f"сообщений было {before}, стало {after}")
-            agreed &= before == after
+            again = _listed(run, config, ["collect", "--json"])
+            stage.note("$ otklik collect --json")
+            stage.good(
+                again["new"] == 0, f"новых {again['new']}, правок {again['revised']}, удалено {again['deleted']}"
+            )
+            agreed &= again["new"] == 0
 
             stage.title("7. Новые комментарии, правки и удаления")
             world.advance_to("act2")
             stage.command(run, config, ["collect", "--full"])
 
-            stage.title("8. Полнота по страницам")
+            stage.title("8. Полнота по страницам; база сверяется с журналом сети")
             stage.command(run, config, ["pages"])
-
-            lost, doubled, wrong, total = _compare(list(world.ledger()), database)
-            ok = not (lost or doubled or wrong)
-            stage.good(
-                ok,
-                f"журнал сети и база сверены: комментариев {total}, потеряно {lost}, удвоено {doubled}, расходится {wrong}",
-            )
-            agreed &= ok
+            truth = folder / "ledger.ndjson"
+            truth.write_text(world.ledger_ndjson(), encoding="utf-8")
+            code = stage.command(run, config, ["store", "verify", "--ledger", str(truth)])
+            stage.good(code == 0, "в базе ровно то, что было в сети: ничего не потеряно и не удвоено")
+            agreed &= code == 0
     stage.note(
         f"Готово за {time.perf_counter() - started:.0f} с. Дальше: otklik init, затем README, «A real VK token»."
     )
     return 0 if agreed else 1
 
 
-def _scalar(database: Path, query: str) -> Any:
-    with sqlite3.connect(database) as connection:
-        row = connection.execute(query).fetchone()
-    connection.close()
-    return row[0] if row else None
-
-
-def _compare(ledger: Sequence[Mapping[str, Any]], database: Path) -> tuple[int, int, int, int]:
-    """(lost, doubled, different, total) of the network's truth against the stored messages."""
-    connection = sqlite3.connect(database)
-    rows = connection.execute("select external_id, text, deleted_at is not null from messages").fetchall()
-    connection.close()
-    stored = {r[0]: (r[1], bool(r[2])) for r in rows}
-    doubled = sum(n - 1 for n in Counter(r[0] for r in rows).values())
-    lost = wrong = 0
-    for entry in ledger:
-        found = stored.get(entry["external_id"])
-        if found is None:
-            lost += not entry["deleted"]  # one that came and went between two looks was never there to be seen
-        elif found[1] != bool(entry["deleted"]) or (not found[1] and found[0] != entry["text"]):
-            wrong += 1
-    return lost, doubled, wrong, len(ledger)
+def _listed(run: Run, config: Path, words: Sequence[str]) -> Any:
+    """What a command with --json prints, as a value."""
+    caught = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with redirect_stdout(caught):
+        run(["--config", str(config), "--quiet", *words])
+        caught.flush()
+    return json.loads(caught.buffer.getvalue() or b"[]")  # type: ignore[attr-defined]
