@@ -5,6 +5,7 @@ PostgreSQL refuses to run as root, so then it runs as `nobody`. It dies with the
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -146,7 +147,5 @@ def _free_port() -> int:
 
 def _die_with_parent() -> None:
     """In the child: have the kernel end it when the test process is gone (Linux; elsewhere `stop` must do)."""
-    try:
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
-    except (OSError, AttributeError):
-        pass
