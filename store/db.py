@@ -12,9 +12,10 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -231,6 +232,20 @@ class Tx:
         """INSERT of this dialect, which knows ON CONFLICT."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
+    def insert_many(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """INSERT many rows of the same columns. On SQLite the driver gets tuples: half the time of a statement."""
+        if not rows:
+            return
+        if not self.is_sqlite:
+            self.conn.execute(insert(table), rows)
+            return
+        sql, columns = _bulk(table, tuple(rows[0]), self.conn.dialect)
+        values = [
+            [row[name] for row in rows] if process is None else [process(row[name]) for row in rows]
+            for name, process in columns
+        ]
+        self.conn.exec_driver_sql(sql, list(zip(*values, strict=True)))
+
     def lock(self, query: Any) -> Any:
         """SELECT … FOR UPDATE; SQLite's writer is alone anyway."""
         return query if self.is_sqlite else query.with_for_update()
@@ -279,8 +294,17 @@ class Tx:
             }
             for i, (type_, message_id, data) in enumerate(self._events)
         ]
-        self.conn.execute(insert(events), rows)
+        self.insert_many(events, rows)
         self._events.clear()
+
+
+@lru_cache(maxsize=64)
+def _bulk(table: Table, names: tuple[str, ...], dialect: Any) -> tuple[str, tuple[tuple[str, Any], ...]]:
+    """The INSERT of these columns, and for each in its order the name and the function that prepares its values."""
+    compiled = insert(table).compile(dialect=dialect, column_keys=list(names))
+    return str(compiled), tuple(
+        (n, table.c[n].type.dialect_impl(dialect).bind_processor(dialect)) for n in compiled.positiontup
+    )
 
 
 def chunks(items: Sequence[T], size: int = 5000) -> Iterator[Sequence[T]]:

@@ -94,7 +94,7 @@ class _Batch:
         tx = self.tx
         rows = [self._row(id_, self.judged[k]) for id_, k in zip(tx.allocate("messages", len(keys)), keys, strict=True)]
         if tx.is_sqlite:
-            tx.execute(insert(messages), rows)
+            tx.insert_many(messages, rows)
             inserted = set(keys)
         else:
             query = tx.insert(messages).on_conflict_do_nothing(index_elements=["network", "external_id"])
@@ -116,8 +116,7 @@ class _Batch:
                 if fields["emergency"] and not row["historical"]:
                     self.emergencies.append(row)
             message_event(tx, "landed", row)
-        if named:
-            tx.execute(insert(places), named)
+        tx.insert_many(places, named)
         return inserted, own
 
     def _row(self, id_: int, judged: Judged) -> dict[str, Any]:

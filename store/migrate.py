@@ -14,6 +14,9 @@ from store.errors import StoreError, translate
 HEAD = "0001"
 """The version this program works with; a test compares it with the newest migration."""
 
+PAGE_SIZE = 8192
+"""Of a SQLite file, in bytes: a message with its event takes about 2 KB."""
+
 _PG_LOCK = 0x6F746B6C696B  # "otklik": two programs that meet an empty database create it once
 
 
@@ -31,7 +34,7 @@ def check_version(found: str | None, name: str) -> None:
         return
     if found is None:
         raise StoreError(f"{at}в этой базе нет таблиц otklik; создайте их командой otklik store migrate")
-    if _is_older(found):
+    if is_older(found):
         raise StoreError(
             f"{at}схема базы версии {found}, программе нужна {HEAD}; сохраните копию (otklik store backup) "
             "и выполните otklik store migrate"
@@ -41,7 +44,8 @@ def check_version(found: str | None, name: str) -> None:
     )
 
 
-def _is_older(version: str) -> bool:
+def is_older(version: str) -> bool:
+    """Whether a version is one that this program can migrate from."""
     from alembic.script import ScriptDirectory
 
     known = {r.revision for r in ScriptDirectory.from_config(_config(None)).walk_revisions()}
@@ -81,7 +85,9 @@ def upgrade(db: Database) -> str:
     try:
         if db.is_sqlite and not db.in_memory:
             with db.engine.connect() as conn:
-                conn.connection.driver_connection.execute("PRAGMA journal_mode=WAL")
+                driver = conn.connection.driver_connection
+                driver.execute(f"PRAGMA page_size={PAGE_SIZE}")  # has an effect in an empty file only
+                driver.execute("PRAGMA journal_mode=WAL")
         with db.write() as conn:
             if not db.is_sqlite:
                 conn.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _PG_LOCK})
