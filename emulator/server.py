@@ -12,6 +12,7 @@ Another process steers it by HTTP: `GET _otklik/ledger|calls|requests|clock`, `P
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import socketserver
 import struct
@@ -37,7 +38,7 @@ MAX_LINE = 16 * 1024
 MAX_HEADERS = 100
 MAX_BODY = 2 * 2**20
 LOG_LENGTH = 200_000
-_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.ASCII)
 _JSON = "application/json; charset=utf-8"
 _REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
 _REASONS |= {411: "Length Required", 413: "Content Too Large", 429: "Too Many Requests", 431: "Headers Too Large"}
@@ -172,6 +173,11 @@ class Emulator:
     def inner_calls(self, value: Counter[str]) -> None:
         self.face.inner_calls = value
 
+    @property
+    def failures(self) -> int:
+        """How many requests ended in a bug of the emulator itself."""
+        return self._server.failures if self._server is not None else 0
+
     def forget_calls(self) -> None:
         """Empty the log and the counters."""
         with self._log_lock:
@@ -183,8 +189,7 @@ class Emulator:
 
     def handle(self, request: _Request, out: _Out) -> None:
         """Answer one request; raises _Bad for one that makes no sense."""
-        host = request.headers.get("host", "").rsplit(":", 1)[0] if request.headers.get("host") else ""
-        if host.strip("[]") not in {h.strip("[]") for h in _HOSTS}:
+        if not _HOST.fullmatch(request.headers.get("host", "")):
             # A web page whose name was made to point to loopback must not reach us.
             raise _Bad(403)
         if request.path.startswith("/_otklik/"):
