@@ -7,6 +7,7 @@ unresolved (`${VK_TOKEN}`) until somebody needs one, so that commands that need 
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
 from pathlib import Path
@@ -501,3 +502,50 @@ def load(path: str | os.PathLike[str] | None = None) -> Settings:
     except OSError as e:
         raise ConfigError(f"{file}: файл настроек не читается ({e.strerror}); проверьте путь и права") from None
     return parse(text, file.name)
+
+
+def literal_secrets(settings: Settings) -> list[str]:
+    """Where the file holds a secret itself rather than the name of a variable ("config.yaml:7: networks.vk.token")."""
+    found: list[str] = []
+
+    def look(value: Any) -> None:
+        if isinstance(value, Secret):
+            if value.literal and value.where and not _HARMLESS.match(value.raw.strip()):
+                found.append(value.where)
+        elif isinstance(value, BaseModel):
+            for name in type(value).model_fields:
+                look(getattr(value, name))
+        elif isinstance(value, dict | list):
+            for item in value.values() if isinstance(value, dict) else value:
+                look(item)
+
+    look(settings)
+    return found
+
+
+# Addresses with nothing secret in them: a local database, a loopback receiver, no user and no password.
+_HARMLESS = re.compile(r"^(?:sqlite:|[a-z][a-z0-9+]*://(?:127\.0\.0\.1|localhost)(?::\d+)?/?$)", re.IGNORECASE)
+
+
+# --- logs ------------------------------------------------------------------------------------------------------------
+
+
+class ScrubbingFormatter(logging.Formatter):
+    """Another formatter's text, traceback included, without secrets and without control characters."""
+
+    def __init__(self, inner: logging.Formatter | None = None) -> None:
+        super().__init__()
+        self._inner = inner or logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _CONTROL.sub("\ufffd", scrub(self._inner.format(record)))
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def install_log_scrubbing(logger: logging.Logger | None = None) -> None:
+    """Have every handler of `logger` (the root) pass its lines through `scrub`; once is enough."""
+    for handler in (logger or logging.getLogger()).handlers:
+        if not isinstance(handler.formatter, ScrubbingFormatter):
+            handler.setFormatter(ScrubbingFormatter(handler.formatter))

@@ -1,0 +1,425 @@
+"""Alerts to the Head (clause 17): delivered at once, in the background, through apprise.
+
+The landing transaction writes the alert; this module carries it. Everything that must survive a crash is a claim or a
+result in the store, so a deliverer that dies leaves claims that expire and are taken up by the next one: at least once.
+A dead or hanging channel costs its own thread `alerts.timeout` seconds and nobody else anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from desk.text import NETWORKS, link, plain, quoted, when
+from settings import ConfigError, OtklikError, Secret, Settings, remember_secret, scrub
+from store.values import AlertJob, utcnow
+
+if TYPE_CHECKING:
+    from store import Store
+
+log = logging.getLogger("otklik.alerts")
+
+CLAIM_TIMEOUTS = 6
+"""A claim lasts this many channel timeouts: one slow round, and soon free again after a crash."""
+MAX_ERROR = 300
+
+
+# --- channels --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One way to the Head. `key` names it in the store and in tables and tells nothing of its address.
+
+    `level`: "head" or "escalation". `problem`: why it can't be used (Russian); the address is then unknown.
+    """
+
+    key: str
+    level: str
+    secret: Secret
+    problem: str | None = None
+
+
+def channels(settings: Settings) -> list[Channel]:
+    """The configured channels; escalation goes to `alerts.escalate`, or once more to the head when that is empty."""
+    alerts = settings.alerts
+    found: dict[tuple[str, str], Channel] = {}
+    for level, secrets in (("head", alerts.head), ("escalation", alerts.escalate or alerts.head)):
+        for secret in secrets:
+            channel = _channel(secret, level)
+            found.setdefault((channel.level, channel.key), channel)
+    return list(found.values())
+
+
+def _channel(secret: Secret, level: str) -> Channel:
+    scheme, problem = "канал", None
+    try:
+        url = secret.reveal()
+        scheme = _scheme(url)
+    except ConfigError as e:
+        problem = str(e)
+    return Channel(f"{scheme}#{_digest(secret)}", level, secret, problem)
+
+
+def _scheme(url: str) -> str:
+    found = re.match(r"^([A-Za-z][A-Za-z0-9]{0,15})://", url)
+    if not found:
+        raise ConfigError("адрес канала оповещения должен начинаться с вида канала, например tgram:// или mailto://")
+    return found.group(1).lower()
+
+
+def _digest(secret: Secret) -> str:
+    """A name that stays when the token in a variable is renewed, and that nobody can turn back into an address.
+
+    What the file says is hashed, not the address: "${ALERT_TELEGRAM}" is no secret. An address written into the file
+    itself may hold a guessable password, so that one is hashed slowly.
+    """
+    raw = secret.raw.strip().encode()
+    if secret.literal:
+        return hashlib.scrypt(raw, salt=b"otklik alert channel", n=2**12, r=8, p=1, dklen=4).hex()
+    return hashlib.blake2b(raw, key=b"otklik alert channel", digest_size=4).hexdigest()
+
+
+# --- the words -------------------------------------------------------------------------------------------------------
+
+
+def compose(job: AlertJob, tz: str, page: str = "") -> tuple[str, str]:
+    """Title and text of one alert for the Head: what, where, when, why, the words, the link, how to acknowledge.
+
+    `page`: its title; times in the zone `tz`. Plain text; the resident's words carry no live link, mention or control
+    character.
+    """
+    message: Mapping[str, Any] = job.message or {}
+    drill = bool(job.drill)
+    kind = plain(message.get("emergency_kind"), 80) or "Возможно ЧП"
+    places = plain(", ".join(str(p.get("name")) for p in message.get("places") or () if isinstance(p, Mapping)), 120)
+    again = job.level == "escalation"
+
+    title = "УЧЕБНАЯ ТРЕВОГА" if drill else f"{kind[:1].upper()}{kind[1:]}" + (f": {places}" if places else "")
+    lines: list[str] = []
+    if again:
+        title = f"ПОВТОРНО: {title}"
+        lines.append("Тревогу никто не подтвердил вовремя.")
+    if drill:
+        lines.append("Это проверка оповещения, ничего не случилось.")
+        if words := quoted(job.text, 300):
+            lines.append(words)
+    else:
+        text = quoted(message.get("text"), 500)
+        lines.append(f"«{text}»" if text else "Сообщение без текста (фото, видео или наклейка).")
+        lines.append(f"Место: {places or 'не названо'}")
+        page = page or plain(message.get("page"))
+        network = NETWORKS.get(str(message.get("network")), plain(message.get("network"), 20))
+        lines.append(f"Страница: {plain(page, 100)} ({network})")
+        lines.append(
+            f"Написано: {when(message.get('published_at'), tz)}, получено: {when(message.get('collected_at'), tz)}"
+        )
+        reasons = "; ".join(plain(r, 120) for r in (message.get("reasons") or ())[:5])
+        if reasons:
+            lines.append(f"Почему тревога: {reasons}")
+        if message.get("url"):
+            lines.append(f"Открыть: {link(message.get('url'))}")
+    lines.append(f"Подтвердите: otklik alerts ack {job.alert_id}")
+    return title, "\n".join(lines)
+
+
+# --- one send --------------------------------------------------------------------------------------------------------
+
+
+class _Hush(logging.Filter):
+    """apprise tells its log what it posts and to whom; none of that is for our logs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return False
+
+
+_hushed = False
+
+
+def _apprise() -> Any:
+    """The library, imported on first use (it is slow to import) and made silent."""
+    global _hushed
+    import apprise
+
+    if not _hushed:
+        for name in ("apprise", "requests", "urllib3", "urllib3.connectionpool"):
+            logging.getLogger(name).addFilter(_Hush())
+        logging.getLogger("apprise").propagate = False
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+        _hushed = True
+    return apprise
+
+
+def _service(url: str) -> Any:
+    """The apprise service behind an address. Raises ConfigError, without the address."""
+    apprise = _apprise()
+    asset = apprise.AppriseAsset(app_id="otklik", app_desc="otklik", async_mode=False, interpret_emojis=False)
+    # Its own time limit runs the send in a pool whose threads are joined at exit: a hanging one would hold the program.
+    asset._service_timeout = 0
+    try:
+        service = apprise.Apprise.instantiate(url, asset=asset)
+    except Exception as e:
+        raise ConfigError(f"адрес канала не принят ({type(e).__name__}); проверьте его по справке apprise") from None
+    if service is None:
+        raise ConfigError("адрес канала не понят; проверьте вид канала и его части по справке apprise")
+    return service
+
+
+def _understood(url: str) -> str | None:
+    try:
+        _service(url)
+    except ConfigError as e:
+        return str(e)
+    return None
+
+
+def send(url: str, title: str, body: str, timeout: float) -> str | None:
+    """Deliver through one apprise address; None when it went, else why it didn't (Russian, no address in it).
+
+    Blocks; each wait for the network is at most `timeout` seconds, but a peer that trickles can take longer, so the
+    caller bounds the whole (`attempt`).
+    """
+    remember_secret(url)
+    try:
+        service = _service(url)
+    except ConfigError as e:
+        return str(e)
+    service.socket_connect_timeout = service.socket_read_timeout = timeout
+    apprise = _apprise()
+    client = apprise.Apprise(asset=service.asset)
+    client.add(service)
+    try:
+        ok = client.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT, interpret_escapes=False)
+    except Exception as e:
+        return f"канал ответил ошибкой ({type(e).__name__})"
+    return None if ok else "канал не принял сообщение; проверьте адрес, ключ и связь"
+
+
+def attempt(channel: Channel, title: str, body: str, timeout: float) -> str | None:
+    """One message through one channel within `timeout` seconds; None, or why not. Never raises.
+
+    The sending runs in a daemon thread: one that hangs is left behind and ends with the process.
+    """
+    if channel.problem:
+        return _clean(channel.problem)
+    box: list[str | None] = []
+
+    def run() -> None:
+        try:
+            box.append(send(channel.secret.reveal(), title, body, timeout))
+        except OtklikError as e:
+            box.append(str(e))
+        except Exception as e:
+            box.append(f"ошибка отправки ({type(e).__name__})")
+
+    _apprise()  # the first import takes a second or more, which is not the channel's fault
+    sender = threading.Thread(target=run, name=f"otklik send {channel.key}", daemon=True)
+    sender.start()
+    sender.join(timeout)
+    if not box:
+        return f"{_SILENT} {timeout:g} с"
+    return None if box[0] is None else _clean(box[0])
+
+
+def _clean(error: str) -> str:
+    return plain(scrub(error), MAX_ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How one channel did: `error` None = delivered."""
+
+    channel: str
+    level: str
+    error: str | None
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+
+# --- the deliverer ---------------------------------------------------------------------------------------------------
+
+
+class Deliverer:
+    """Carries alerts from the store to the channels.
+
+    `start()` runs it in the background, `poke()` says an alert was written, `finish(wait_s)` lets it end within
+    `wait_s` seconds. Only the deliverer's own thread touches the store; each channel is a daemon thread that may hang.
+    """
+
+    def __init__(self, store: Store, settings: Settings, *, clock: Callable[[], datetime] = utcnow) -> None:
+        self.store = store
+        self.settings = settings
+        self.channels = channels(settings)
+        self._clock = clock
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # in the background
+
+    def start(self) -> None:
+        """Deliver what is due now and whatever comes, until `finish`."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="otklik-alerts", daemon=True)
+            self._thread.start()
+
+    def poke(self) -> None:
+        """There is a new alert: look at once."""
+        self._wake.set()
+
+    def finish(self, wait_s: float) -> bool:
+        """Deliver what is still due, at most `wait_s` seconds; False when something was left to the next run."""
+        if self._thread is None:
+            return True
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(wait_s)
+        done = not self._thread.is_alive()
+        if not done:
+            log.warning("alert delivery did not end in %.0f s; the next run takes up what is left", wait_s)
+        return done
+
+    def _run(self) -> None:
+        pause = min(max(self.settings.alerts.retry_every, 1.0), 30.0)
+        while True:
+            last = self._stop.is_set()
+            self._wake.clear()
+            try:
+                while self.deliver_due() and not last:
+                    pass  # what was raised meanwhile, and what one claim did not hold
+            except OtklikError as e:
+                log.error("alerts: %s", scrub(str(e)))
+            except Exception:
+                log.exception("alerts: delivery failed, will try again")
+            if last:
+                return
+            self._wake.wait(pause)
+
+    # once
+
+    def deliver_due(self, now: datetime | None = None) -> list[Report]:
+        """Deliver what is due, once, all channels at the same time; what each sending did.
+
+        Takes at most about `CLAIM_TIMEOUTS` channel timeouts. Raises `StoreError` of the store.
+        """
+        alerts = self.settings.alerts
+        claim_s = CLAIM_TIMEOUTS * alerts.timeout + 5
+        deadline = time.monotonic() + claim_s - alerts.timeout - 1
+        work: list[tuple[Channel, Sequence[AlertJob]]] = []
+        for channel in self.channels:
+            # One claim a channel: a claim is limited, and a dead channel's backlog must not crowd out the others.
+            jobs = self.store.claim_alerts(
+                now or self._clock(),
+                claim_s,
+                [(channel.key, channel.level)],
+                alerts.escalate_after,
+                max(alerts.retry_every, 1.0),
+                alerts.max_attempts,
+            )
+            if jobs:
+                work.append((channel, jobs))
+        if not work:
+            return []
+        reports = []
+        for job, channel, error in self._carry(work, deadline):
+            self.store.alert_result(job, error is None, error, now or self._clock())
+            reports.append(Report(channel.key, channel.level, error))
+            if error:
+                log.warning("alert %s was not delivered through %s: %s", job.alert_id, channel.key, error)
+        return reports
+
+    def _carry(
+        self, work: Sequence[tuple[Channel, Sequence[AlertJob]]], deadline: float
+    ) -> Iterator[tuple[AlertJob, Channel, str | None]]:
+        """Each channel in its own thread, one alert after the other; results as they come.
+
+        A channel that stays silent once is given no more in this round: it would only hold the round open.
+        """
+        results: queue.Queue[tuple[AlertJob, Channel, str | None] | None] = queue.Queue()
+        titles = {(s.page.network, s.page.id): s.page.title for s in self.store.page_states()}
+        zone = self.settings.organisation.timezone
+
+        def carry(channel: Channel, jobs: Sequence[AlertJob]) -> None:
+            try:
+                silent: str | None = None
+                for job in jobs:
+                    if time.monotonic() > deadline:
+                        break  # the claim would run out while sending: leave it to the next round
+                    message = job.message or {}
+                    page = titles.get((message.get("network"), message.get("page")), "")
+                    error = silent or attempt(channel, *compose(job, zone, page), self.settings.alerts.timeout)
+                    if error and error.startswith(_SILENT):
+                        silent = error
+                    results.put((job, channel, error))
+            finally:
+                results.put(None)
+
+        for channel, jobs in work:
+            threading.Thread(target=carry, args=(channel, jobs), name=f"otklik {channel.key}", daemon=True).start()
+        ended = 0
+        while ended < len(work):
+            item = results.get()
+            if item is None:
+                ended += 1
+            else:
+                yield item
+
+
+_SILENT = "канал не ответил за"
+
+
+# --- by hand ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `doctor`: ok True/False, None = could not be checked; `advice` in Russian."""
+
+    name: str
+    ok: bool | None
+    detail: str = ""
+    advice: str = ""
+
+
+def check_channels(settings: Settings) -> list[Check]:
+    """Can each channel's address be read and understood? Nothing is sent."""
+    if not settings.alerts.head:
+        return [Check("тревоги", False, "главу никто не известит", "добавьте хотя бы один канал в alerts.head")]
+    found = []
+    for channel in _unique(channels(settings)):
+        error = channel.problem or _understood(channel.secret.reveal())
+        advice = "" if error is None else "исправьте адрес, затем otklik alerts test"
+        found.append(Check(f"тревоги: {channel.key}", error is None, _clean(error or "адрес понятен"), advice))
+    return found
+
+
+def test_channels(settings: Settings) -> list[dict[str, Any]]:
+    """Send a test message through every channel, all at once; `Check`s as dicts. Nothing is written to the store."""
+    title, body = "otklik: проверка связи", "Проверка канала оповещения. Ничего не случилось, отвечать не нужно."
+    unique = _unique(channels(settings))
+    if not unique:
+        return [asdict(c) for c in check_channels(settings)]
+    with ThreadPoolExecutor(len(unique)) as pool:  # each call is bounded by `alerts.timeout`
+        errors = list(pool.map(lambda c: attempt(c, title, body, settings.alerts.timeout), unique))
+    return [
+        asdict(Check(f"тревоги: {c.key}", e is None, e or "сообщение отправлено"))
+        for c, e in zip(unique, errors, strict=True)
+    ]
+
+
+test_channels.__test__ = False  # type: ignore[attr-defined]  # its name is the command's, not a test's
+
+
+def _unique(found: Sequence[Channel]) -> list[Channel]:
+    return list({c.key: c for c in found}.values())

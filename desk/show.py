@@ -1,0 +1,517 @@
+"""How things look in a terminal: plain dicts and values in, rich renderables out.
+
+No markup is ever parsed, every text goes through `plain`, and whatever a colour says a word says too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from desk.text import NETWORKS, left, link, moment, plain, plural, span, when
+from store.values import utcnow
+
+Names = Mapping[str, str]
+"""Ids of topics and groups -> their Russian names."""
+
+URGENCY = {"urgent": "срочно", "prompt": "оперативно"}
+REACTION = {"required": "нужен ответ", "none": "ответ не нужен", "refuse": "можно не рассматривать"}
+STATUS = {
+    "new": "новое",
+    "taken": "взято",
+    "routed": "направлено",
+    "answered": "отвечено",
+    "closed": "закрыто",
+    "acked": "обработано",
+    "done": "обработано",
+}
+OUTCOME = {
+    "complete": ("полностью", "green"),
+    "partial": ("частично", "yellow"),
+    "blocked": ("закрыто сетью", "red"),
+    "unauthorised": ("нет доступа", "red"),
+    "rate_limited": ("предел запросов", "yellow"),
+    "failed": ("ошибка", "red"),
+}
+DEADLINE = {"route": "направить", "urgent": "ответить (срочно)", "prompt": "ответить (оперативно)", "due": "срок"}
+ALERT_STATE = {
+    "raised": ("ждёт подтверждения", "bold red"),
+    "escalated": ("передана дальше, ждёт подтверждения", "bold red"),
+    "acknowledged": ("подтверждена", "green"),
+}
+
+
+def _t(value: Any, style: str = "", width: int | None = None, *, lines: bool = False) -> Text:
+    return Text(plain(value, width, lines=lines), style=style)
+
+
+def _table(*columns: str | tuple[str, Mapping[str, Any]], title: str | None = None) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        name, options = (column, {}) if isinstance(column, str) else column
+        table.add_column(Text(name), **options)
+    return table
+
+
+def _name(value: Any, names: Names) -> str:
+    return plain(names.get(value, value) if value else "")
+
+
+def _network(value: Any) -> str:
+    return NETWORKS.get(str(value), plain(value))
+
+
+def _places(message: Mapping[str, Any]) -> str:
+    return plain(", ".join(plain(p.get("name")) for p in message.get("places") or () if isinstance(p, Mapping)))
+
+
+def _topic(message: Mapping[str, Any], names: Names) -> str:
+    return _name(message.get("topic"), names) or _name(message.get("topic_group"), names)
+
+
+def _level(message: Mapping[str, Any]) -> Text:
+    """The category of importance, in a word and in a colour."""
+    if message.get("emergency"):
+        return Text("ЧП", style="bold white on red")
+    urgency = message.get("urgency")
+    if urgency:
+        return Text(URGENCY.get(urgency, plain(urgency)), style="bold yellow" if urgency == "urgent" else "cyan")
+    if message.get("reaction") == "refuse":
+        return Text("проверить", style="magenta")
+    return Text("не оценено" if message.get("reaction") is None else "без ответа", style="dim")
+
+
+def _due(message: Mapping[str, Any]) -> datetime | None:
+    ends = [at for at in map(moment, (message.get("deadlines") or {}).values()) if at]
+    return min(ends, default=None)
+
+
+def _clock(due: datetime | None, now: datetime) -> Text:
+    if due is None:
+        return Text("—", style="dim")
+    late = due < now
+    soon = not late and (due - now).total_seconds() < 600
+    return Text(left(due, now), style="bold red" if late else "yellow" if soon else "")
+
+
+def _status(message: Mapping[str, Any]) -> str:
+    marks = [STATUS.get(str(message.get("status")), plain(message.get("status")))]
+    if message.get("deleted_at"):
+        marks.append("удалено автором")
+    if message.get("historical"):
+        marks.append("до начала наблюдения")
+    return ", ".join(m for m in marks if m)
+
+
+def _words(message: Mapping[str, Any]) -> str:
+    """The text, or what stands in its place: a comment with only a photo counts as well."""
+    text = plain(message.get("text"))
+    if text:
+        return text
+    kinds = [plain(a.get("kind")) for a in message.get("attachments") or () if isinstance(a, Mapping)]
+    return f"[{', '.join(kinds)}]" if kinds else "[без текста]"
+
+
+# --- the queue -------------------------------------------------------------------------------------------------------
+
+
+def queue(messages: Iterable[Mapping[str, Any]], *, zone: str, now: datetime | None = None, names: Names | None = None):
+    """`queue`: the messages in the order given; under the words of each what it is about, where and when."""
+    names, now = names or {}, now or utcnow()
+    table = _table(
+        ("№", {"justify": "right", "no_wrap": True}),
+        ("Важность", {"no_wrap": True}),
+        ("Направить", {"no_wrap": True}),
+        ("Сообщение", {"ratio": 1, "overflow": "fold"}),
+    )
+    table.expand = True
+    for m in messages:
+        deleted = m.get("deleted_at") is not None
+        words = Text(plain(_words(m), 160), style="strike dim" if deleted else "bold" if m.get("emergency") else "")
+        about = [_topic(m, names), _places(m), _network(m.get("network")), when(m.get("published_at"), zone)]
+        if deleted:
+            about.append("удалено")
+        if m.get("historical"):
+            about.append("до начала наблюдения")
+        words.append("\n" + " · ".join(filter(None, about)), style="not bold not strike dim")
+        table.add_row(_t(m.get("id")), _level(m), _clock(_due(m), now), words)
+    if not table.row_count:
+        return Text("Сообщений нет.", style="dim")
+    return table
+
+
+def message(
+    message: Mapping[str, Any], *, zone: str, now: datetime | None = None, names: Names | None = None
+) -> RenderableType:
+    """`queue show`: everything about one message, with its revisions, judgements and alerts where given."""
+    names, now = names or {}, now or utcnow()
+    author = message.get("author") or {}
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold", ratio=1)
+
+    def row(label: str, value: RenderableType | str) -> None:
+        if isinstance(value, Text) or value:
+            grid.add_row(Text(label), value if not isinstance(value, str) else Text(value))
+
+    row("Важность", _level(message))
+    row("Тема", _topic(message, names))
+    row("Группа тем", _name(message.get("topic_group"), names))
+    row("Место", _places(message))
+    row("Реагирование", REACTION.get(str(message.get("reaction")), ""))
+    row("Почему", plain("; ".join(map(plain, message.get("reasons") or ()))))
+    row("Поведение", plain(", ".join(map(plain, message.get("conduct") or ()))))
+    row("Автор", plain(author.get("name")) or "неизвестен")
+    row("Сеть", _network(message.get("network")))
+    row("Страница", _page(message.get("page")))
+    row("Написано", when(message.get("published_at"), zone))
+    row("Получено", when(message.get("collected_at"), zone))
+    row("Изменено", when(message.get("edited_at"), zone, empty=""))
+    row("Удалено", when(message.get("deleted_at"), zone, empty=""))
+    row("Состояние", _status(message))
+    row("Повтор", plain(message.get("repeat_of")))
+    row("Подразделение", plain(message.get("division")))
+    for name, at in (message.get("deadlines") or {}).items():
+        row(f"Срок: {DEADLINE.get(name, plain(name))}", Text(when(at, zone) + ", ").append(_clock(moment(at), now)))
+    row("Ссылка", link(message.get("url")))
+    for a in message.get("attachments") or ():
+        row("Вложение", " ".join(filter(None, (plain(a.get("kind")), plain(a.get("title")), link(a.get("url"))))))
+
+    body = plain(message.get("text"), lines=True) or _words(message)
+    parts: list[RenderableType] = [
+        Panel(Text(body, overflow="fold"), title=Text(f"Сообщение {plain(message.get('id'))}"), title_align="left"),
+        grid,
+    ]
+    if revisions := message.get("revisions"):
+        table = _table("Прежний текст", ("Заменён", {"no_wrap": True}))
+        for r in revisions:
+            at = r.get("replaced_at") or r.get("at") or r.get("created_at")
+            table.add_row(_t(r.get("text"), lines=True), Text(when(at, zone)))
+        parts += [Text(), table]
+    if history := message.get("history"):
+        table = _table(("Когда", {"no_wrap": True}), "Кто оценил", "Важность", "Тема", "Место")
+        for h in history:
+            h = {**h, **h["assessment"]} if isinstance(h.get("assessment"), Mapping) else h
+            who = "классификатор" if h.get("by") in (None, "", "model", "classifier") else plain(h.get("by"))
+            table.add_row(
+                Text(when(h.get("at") or h.get("created_at"), zone)),
+                Text(who),
+                _level(h),
+                Text(_topic(h, names) or "—"),
+                Text(_places(h) or "—"),
+            )
+        parts += [Text(), table]
+    if raised := message.get("alerts"):
+        parts += [Text(), alerts(raised, zone=zone)]
+    return Group(*parts)
+
+
+def _page(page: Any) -> str:
+    if isinstance(page, Mapping):
+        return plain(page.get("title")) or plain(page.get("id"))
+    return plain(page)
+
+
+# --- alerts ----------------------------------------------------------------------------------------------------------
+
+
+def alerts(found: Iterable[Mapping[str, Any]], *, zone: str) -> RenderableType:
+    """`alerts`: what was raised, who got it, who acknowledged; a channel that fails is named with its reason."""
+    table = _table(
+        ("№", {"justify": "right", "no_wrap": True}),
+        ("Когда", {"no_wrap": True}),
+        "Состояние",
+        ("Что", {"ratio": 1}),
+        ("Каналы", {"ratio": 1}),
+    )
+    table.expand = True
+    for a in found:
+        told = a.get("message") if isinstance(a.get("message"), Mapping) else {}
+        word, style = ALERT_STATE.get(str(a.get("state")), (plain(a.get("state")), ""))
+        state = Text(word, style=style)
+        if a.get("acknowledged_by") or a.get("acknowledged_at"):
+            state.append(
+                f" ({plain(a.get('acknowledged_by'))} {when(a.get('acknowledged_at'), zone, empty='')})".rstrip()
+            )
+        if a.get("drill"):
+            what = Text("УЧЕБНАЯ: ", style="bold cyan").append(plain(a.get("text"), 120))
+        else:
+            kind = plain(a.get("kind") or told.get("emergency_kind")) or "ЧП"
+            place = _places(told)
+            what = Text(f"{kind}{', ' + place if place else ''}: ", style="bold")
+            what.append(plain(a.get("text") or _words(told), 120), style="not bold")
+        table.add_row(_t(a.get("id")), Text(when(a.get("created_at"), zone)), state, what, _deliveries(a, zone))
+    return table if table.row_count else Text("Тревог нет.", style="dim")
+
+
+def _deliveries(alert: Mapping[str, Any], zone: str) -> Text:
+    out = Text()
+    for d in alert.get("deliveries") or ():
+        if out:
+            out.append("\n")
+        channel = plain(d.get("channel")) + (" (дальше)" if d.get("level") == "escalation" else "")
+        if d.get("delivered_at"):
+            out.append(f"{channel}: доставлено {when(d.get('delivered_at'), zone, empty='')}".rstrip(), style="green")
+        elif d.get("error"):
+            tries = plural(int(d.get("attempts") or 1), "попытка", "попытки", "попыток")
+            out.append(f"{channel}: нет ({tries}): {plain(d.get('error'), 160)}", style="red")
+        else:
+            out.append(f"{channel}: отправляется", style="yellow")
+    return out or Text("—", style="dim")
+
+
+# --- pages -----------------------------------------------------------------------------------------------------------
+
+
+def pages(rows: Iterable[Any], *, zone: str) -> Table:
+    """`pages`: the last coverage record of each page (`store.last_coverage()`, or `Coverage` values)."""
+    table = _table(
+        ("Страница", {"ratio": 1, "overflow": "fold"}),
+        ("Итог", {"no_wrap": True}),
+        ("В сети", {"justify": "right", "no_wrap": True}),
+        ("У нас", {"justify": "right", "no_wrap": True}),
+        ("Разница", {"justify": "right", "no_wrap": True}),
+        ("Новых", {"justify": "right", "no_wrap": True}),
+        ("Задержка", {"justify": "right", "no_wrap": True}),
+        ("Последний успех", {"no_wrap": True}),
+    )
+    table.expand = True
+    for raw in rows:
+        r = _plain_dict(raw)
+        outcome = r.get("outcome")
+        word, style = OUTCOME.get(str(outcome), (plain(outcome) or "ещё не опрашивалась", "dim"))
+        page = Text(plain(r.get("title")) or plain(r.get("page_id") or r.get("page")))
+        if r.get("network"):
+            page.append(f"  {_network(r['network'])}", style="dim")
+        if r.get("problem"):
+            code = f" (код {plain(r['code'])})" if r.get("code") else ""
+            page.append(f"\n{plain(r['problem'], 400)}{code}", style="red" if style == "red" else "yellow")
+        gap = r.get("gap")
+        success = r.get("last_success_at")
+        if success is None and outcome in ("complete", "partial"):
+            success = r.get("finished_at")
+        table.add_row(
+            page,
+            Text(word, style=style),
+            _number(r.get("counter")),
+            _number(r.get("stored")),
+            Text("?" if gap is None else str(gap), style="yellow" if gap else "dim" if gap is None else ""),
+            _number(r.get("new")),
+            Text(span(r.get("delay_p50"))),
+            Text(when(success, zone, empty="не было"), style="" if success else "red"),
+        )
+    return table
+
+
+def _number(value: Any) -> Text:
+    return Text("?" if value is None else plain(value))
+
+
+def _plain_dict(value: Any) -> Mapping[str, Any]:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+# --- one run ---------------------------------------------------------------------------------------------------------
+
+
+def report(found: Mapping[str, Any], *, zone: str) -> RenderableType:
+    """`collect`: what one run did (`Report.as_dict()`)."""
+    lines: list[RenderableType] = []
+    for p in found.get("pages") or ():
+        if p.get("locked"):
+            word, style = "занята другим запуском", "yellow"
+        elif p.get("outcome") is None:
+            word, style = "ещё не пора", "dim"
+        else:
+            word, style = OUTCOME.get(str(p["outcome"]), (plain(p["outcome"]), ""))
+        line = Text(f"{plain(p.get('page'))}: ").append(word, style=style)
+        if p.get("outcome") is not None:
+            line.append(
+                f"; новых {p.get('new') or 0}, изменённых {p.get('revised') or 0}, у нас {p.get('stored') or 0}"
+                f", в сети {'?' if p.get('counter') is None else p['counter']}"
+            )
+            if p.get("gap"):
+                line.append(f", не хватает {p['gap']}", style="yellow")
+        if p.get("problem"):
+            line.append(f"\n  {plain(p['problem'], 400)}", style=style)
+        lines.append(line)
+    alerts_raised = len(found.get("alerts") or ())
+    total = Text(
+        f"Всего: {plural(found.get('new') or 0, 'новое', 'новых', 'новых')}, изменено {found.get('revised') or 0}, "
+        f"удалено {found.get('deleted') or 0}, своих {found.get('own') or 0}",
+        style="bold",
+    )
+    if alerts_raised:
+        total.append(f", {plural(alerts_raised, 'тревога', 'тревоги', 'тревог')}", style="bold red")
+    if found.get("interrupted"):
+        total.append("; прервано, собранное сохранено", style="yellow")
+    return Group(*lines, total)
+
+
+def plan(lines: Iterable[Mapping[str, Any]], *, zone: str) -> Table:
+    """`collect --dry-run`: pages in their order with how many posts are due."""
+    table = _table(
+        ("№", {"justify": "right", "no_wrap": True}),
+        ("Страница", {"ratio": 1, "overflow": "fold"}),
+        ("Публикаций", {"justify": "right", "no_wrap": True}),
+        ("Пора проверить", {"justify": "right", "no_wrap": True}),
+        ("Перечитать", {"justify": "right", "no_wrap": True}),
+    )
+    table.expand = True
+    for p in lines:
+        page = _t(p.get("title") or p.get("id"))
+        page.append(f"  {_network(p.get('network'))}", style="dim")
+        if p.get("first_time"):
+            page.append("  впервые", style="cyan")
+        numbers = (p.get("posts_known"), p.get("posts_due"), p.get("posts_to_read_whole"))
+        table.add_row(_t(p.get("number")), page, *map(_number, numbers))
+    return table
+
+
+class _Bar:
+    """A progress bar that the poll loop speaks to (`collectors.poll.Progress`)."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._task: Any = None
+        self._new = self._alerts = 0
+
+    def _words(self) -> str:
+        alerts = f", тревог {self._alerts}" if self._alerts else ""
+        return f"новых {self._new}{alerts}"
+
+    def page_started(self, page: str) -> None:
+        self._task = self._bar.add_task(plain(page, 40), total=None, found=self._words())
+
+    def posts_found(self, listed: int, to_walk: int) -> None:
+        if self._task is not None:
+            self._bar.update(self._task, total=to_walk)
+
+    def post_done(self) -> None:
+        if self._task is not None:
+            self._bar.advance(self._task)
+
+    def landed(self, landed: Any) -> None:
+        self._new += landed.new
+        self._alerts += len(landed.alerts)
+        if self._task is not None:
+            self._bar.update(self._task, found=self._words())
+
+    def page_finished(self, coverage: Any, page: Any) -> None:
+        if self._task is not None:
+            word, style = OUTCOME.get(str(coverage.outcome), (plain(coverage.outcome), ""))
+            title = plain(page.title or page.id, 60)
+            self._bar.console.print(Text(f"{title}: ").append(word, style=style).append(f", новых {coverage.new}"))
+            self._bar.remove_task(self._task)
+            self._task = None
+
+
+@contextmanager
+def collect_progress(console: Console, *, quiet: bool = False) -> Iterator[_Bar | None]:
+    """A progress bar while `collect` runs; None (silence) off a terminal or when `quiet`."""
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[found]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield _Bar(bar)
+
+
+# --- doctor ----------------------------------------------------------------------------------------------------------
+
+
+def check(found: Any, *, zone: str = "") -> Text:
+    """One line of `doctor`: name, ok (True, False, None = could not be checked), detail, advice; a value or a dict."""
+    c = _plain_dict(found)
+    word, style = {True: ("хорошо    ", "green"), False: ("плохо     ", "bold red")}.get(
+        c.get("ok"), ("неизвестно", "yellow")
+    )
+    line = Text(f"{word}  ", style=style).append(plain(c.get("name")), style="not bold default")
+    if c.get("detail"):
+        line.append(f": {plain(c.get('detail'), 500)}", style="not bold default")
+    if c.get("advice"):
+        line.append(f"\n            {plain(c.get('advice'), 500)}", style="not bold italic default")
+    return line
+
+
+# --- assessments -----------------------------------------------------------------------------------------------------
+
+
+def assessment(judged: Mapping[str, Any], text: str = "", *, names: Names | None = None) -> RenderableType:
+    """`classify` for a person: the fields of `classify --json`; under `explain` whatever values the judge gives."""
+    names = names or {}
+    explain = judged.get("explain")
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold", ratio=1)
+    confidence = judged.get("topic_confidence")
+    sure = f" ({round(float(confidence) * 100)} %)" if confidence and _topic(judged, names) else ""
+    if text:
+        grid.add_row(Text("Текст"), _t(text, lines=True))
+    grid.add_row(Text("Важность"), _level(judged))
+    if judged.get("emergency_kind"):
+        grid.add_row(Text("Что случилось"), _t(judged.get("emergency_kind"), "bold red"))
+    grid.add_row(Text("Тема"), Text((_topic(judged, names) or "не определена") + sure))
+    if judged.get("topic") and judged.get("topic_group"):
+        grid.add_row(Text("Группа тем"), Text(_name(judged.get("topic_group"), names)))
+    grid.add_row(Text("Место"), Text("; ".join(map(_place, judged.get("places") or ())) or "не названо"))
+    grid.add_row(Text("Реагирование"), Text(REACTION.get(str(judged.get("reaction")), plain(judged.get("reaction")))))
+    if judged.get("conduct"):
+        grid.add_row(Text("Поведение"), _t(", ".join(map(str, judged["conduct"]))))
+    if judged.get("reasons"):
+        grid.add_row(Text("Почему"), Text("\n".join(map(plain, judged["reasons"]))))
+    if judged.get("model"):
+        grid.add_row(Text("Модель"), _t(judged.get("model"), "dim"))
+    if not explain:
+        return grid
+    return Group(grid, Text(), Text("Как получилось", style="bold"), *_tree(explain, 0))
+
+
+def _place(place: Any) -> str:
+    if not isinstance(place, Mapping):
+        return plain(place)
+    parents = ", ".join(map(plain, place.get("parents") or ()))
+    return plain(place.get("name")) + (f" ({parents})" if parents else "")
+
+
+def _tree(value: Any, depth: int, label: str = "") -> Sequence[Text]:
+    """Nested values as indented lines; deep or long ones are cut, for a person reads them."""
+    indent = "  " * (depth + 1)
+    head = f"{indent}{plain(label, 60)}: " if label else indent
+    if isinstance(value, Mapping) and value and depth < 6:
+        lines = [Text(head.rstrip(), style="dim")] if label else []
+        for key, item in list(value.items())[:100]:
+            lines += _tree(item, depth + (1 if label else 0), str(key))
+        return lines
+    if isinstance(value, list | tuple) and value and depth < 6:
+        if all(not isinstance(v, Mapping | list | tuple) for v in value):
+            return [Text(head + plain(", ".join(map(str, value)), 500))]
+        lines = [Text(head.rstrip(), style="dim")]
+        for item in value[:100]:
+            if isinstance(item, Mapping):
+                flat = ", ".join(f"{plain(k)} {plain(v, 200)}" for k, v in item.items() if v not in (None, "", [], ()))
+                lines.append(Text(f"{indent}  • {plain(flat, 500)}"))
+            else:
+                lines.append(Text(f"{indent}  • {plain(item, 500)}"))
+        return lines
+    if isinstance(value, bool):
+        value = "да" if value else "нет"
+    elif isinstance(value, float):
+        value = f"{value:.3g}"
+    return [Text(head + ("—" if value is None else plain(value, 500)))]

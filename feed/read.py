@@ -1,0 +1,91 @@
+"""The event log as NDJSON: one event a line, in the order of `seq`, by cursor."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from store import Store
+
+BATCH = 1000
+_SEQ = re.compile(rb'"seq"\s*:\s*(\d+)')
+
+
+def read(
+    store: Store,
+    after: int = 0,
+    limit: int | None = None,
+    follow: bool = False,
+    poll_s: float = 1.0,
+    stop: Callable[[], bool] = lambda: False,
+    idle: Callable[[], None] = lambda: None,
+) -> Iterator[bytes]:
+    """Events with `seq` > `after`, each as one line of JSON with its line feed.
+
+    Ends after `limit` events, or at the end of the log; with `follow` it waits there and looks again every `poll_s`
+    seconds until `stop()` is true, calling `idle()` before each wait. The log has no holes that fill later, so the last
+    `seq` seen is all a reader keeps. Raises `StoreError` of the store.
+    """
+    left = limit
+    while left is None or left > 0:
+        if stop():
+            return
+        count = 0
+        size = BATCH if left is None else min(BATCH, left)
+        for line in store.events_raw(after, size):
+            yield line if line.endswith(b"\n") else line + b"\n"
+            after = _seq(line)
+            count += 1
+        if left is not None:
+            left -= count
+        if count < size:
+            if not follow:
+                return
+            idle()
+            _wait(poll_s, stop)
+
+
+def copy(store: Store, out: BinaryIO, after: int = 0, limit: int | None = None, **how: Any) -> int:
+    """`read` written to `out` (`how`: its other arguments); how many events were written.
+
+    Flushes when the log has caught up. A reader that went away (`otklik feed read | head`) ends it quietly.
+    """
+    count = 0
+    try:
+        for line in read(store, after, limit, idle=out.flush, **how):
+            out.write(line)
+            count += 1
+        out.flush()
+    except BrokenPipeError:
+        _mute(out)
+    return count
+
+
+def _seq(line: bytes) -> int:
+    # `seq` is the first key of an event (store/events.py), so nothing a resident wrote can stand before it.
+    found = _SEQ.search(line, 0, 64)
+    if found is None:
+        import orjson
+
+        return int(orjson.loads(line)["seq"])
+    return int(found.group(1))
+
+
+def _wait(seconds: float, stop: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while not stop() and (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, 0.2))
+
+
+def _mute(out: BinaryIO) -> None:
+    """Point a broken stdout at /dev/null, or the interpreter complains once more when it flushes at exit."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, out.fileno())
+        os.close(null)
+    except (OSError, ValueError, AttributeError):
+        pass
