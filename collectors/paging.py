@@ -71,6 +71,7 @@ class OffsetWalk(Generic[T]):
         self._fetch = fetch
         self._key = key
         self._size = size
+        self._full = size  # items that make a page full
         self._overlap = overlap
         self._first = first
         self._max_calls = max_calls
@@ -85,6 +86,7 @@ class OffsetWalk(Generic[T]):
         accepted: set[Hashable] = set()
         yielded: set[Hashable] = set()
         offset, step = 0, self._overlap
+        standard = 0  # length of the newest accepted page
         probed: int | None = None  # asked without overlap, because a short page left the total unexplained
         while True:
             if self._spent(len(yielded)):
@@ -101,13 +103,18 @@ class OffsetWalk(Generic[T]):
                 self.complete, self.short = True, (page.total or 0) - offset
                 return
             if offset > 0 and (not keys or keys[0] not in accepted):
+                if keys and probed == offset and standard > 1:
+                    # There is more beyond a short page: the network gives less than asked, so that is a full page.
+                    self._full = standard
+                    self._overlap = step = min(self._overlap, standard // 2)
                 offset, step = max(0, offset - step), step * 2
                 continue
             news = not accepted.issuperset(keys)
             accepted.update(keys)
             step = self._overlap
             end = offset + len(keys)
-            if len(keys) < self._size:
+            standard = len(keys)
+            if len(keys) < self._full:
                 if page.total is None or end >= page.total:
                     self.complete = True
                     return
@@ -121,7 +128,7 @@ class OffsetWalk(Generic[T]):
     def _spent(self, seen: int) -> bool:
         limit = self._max_calls
         if limit is None:
-            limit = SPARE_CALLS + 4 * max(self.total or 0, seen) // (self._size - self._overlap)
+            limit = SPARE_CALLS + 4 * max(self.total or 0, seen) // (self._full - self._overlap)
         return self.calls >= limit
 
     def _read(self, offset: int) -> Slice[T]:

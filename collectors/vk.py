@@ -72,7 +72,7 @@ Level = Callable[[int, int], Slice[Raw]]
 _HOSTS = {"vk.com", "vk.ru", "m.vk.com", "m.vk.ru", "www.vk.com", "www.vk.ru", "vkontakte.ru"}
 _NUMBERED = re.compile(r"(club|public|event|id)(\d+)", re.IGNORECASE)
 _SCREEN_NAME = re.compile(r"[A-Za-z0-9_.]{2,64}")
-_LINKED = re.compile(r"(?:wall|photo|video|topic|board|album|albums|videos|photos)(-?\d+)(?:_\d+)?")
+_LINKED = re.compile(r"(wall|photo|video|topic|board|album|albums|videos|photos)(-?\d+)(?:_\d+)?")
 _GONE_CODES = frozenset({"15", "18", "100", "104", "204", "210"})
 """What VK may answer about the comments of a post that was deleted; only with a second sign it is called gone."""
 _RIGHTS = {"photos": 4, "video": 16, "wall": 8192, "groups": 262144}
@@ -761,7 +761,9 @@ def page_name(given: str) -> str:
         parts = urlsplit(text if "//" in text else f"//{text}")
         if (parts.hostname or "") not in _HOSTS:
             raise ConfigError(f"{clean(text)[:100]} не адрес ВКонтакте; укажите адрес вида https://vk.com/имя")
-        text = parts.path.strip("/").split("/")[0] or (parse_qs(parts.query).get("w") or [""])[0]
+        text = parts.path.strip("/").split("/")[0]
+        if text.lower() in ("", "feed", "wall"):  # a post opened over something else
+            text = (parse_qs(parts.query).get("w") or [""])[0]
     return text.lstrip("@").strip()
 
 
@@ -770,7 +772,7 @@ def owner_id(name: str) -> int | None:
     if m := _NUMBERED.fullmatch(name):
         return int(m[2]) if m[1].lower() == "id" else -int(m[2])
     if m := _LINKED.fullmatch(name):
-        return int(m[1])
+        return -int(m[2]) if m[1] == "board" else int(m[2])
     if re.fullmatch(r"-?\d{1,18}", name):
         return -abs(int(name))
     if not _SCREEN_NAME.fullmatch(name):

@@ -11,14 +11,16 @@ what came, by external id, and believes only what a walk may claim.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-import collectors
 import pytest
+
+import collectors
 from collectors.contract import CollectError, Collector, Gone, RateLimited, Unauthorised, Walk
 from collectors.manners import MemoryBudget
 from emulator import Emulator, Shaker, World
@@ -110,9 +112,7 @@ def collect(collector: Collector, page: PageRef, shelf: Shelf, *, full: bool = T
 def truth(world: World, page: str) -> dict[str, dict[str, Any]]:
     """External id -> ledger line of every comment of the page that should be readable now."""
     return {
-        e["external_id"]: e
-        for e in world.ledger()
-        if e["page"] == page and not e["deleted"] and not e["post_deleted"]
+        e["external_id"]: e for e in world.ledger() if e["page"] == page and not e["deleted"] and not e["post_deleted"]
     }
 
 
@@ -434,7 +434,7 @@ class CollectorContract:
                         list(one.comments(ref, a, Walk(full=True)))
                         list(two.comments(ref, b, Walk(full=True)))
         slots.sort()
-        assert all(b - a > 0.9 / 200 for a, b in zip(slots, slots[1:], strict=False))
+        assert all(b - a > 0.9 / 200 for a, b in itertools.pairwise(slots))
 
     def test_a_stop_is_obeyed(self) -> None:
         import threading

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from collectors.paging import CursorWalk, OffsetWalk, Slice
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from collectors.paging import CursorWalk, OffsetWalk, Slice
 
 quick = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -15,7 +16,9 @@ quick = settings(max_examples=300, deadline=None, suppress_health_check=list(Hea
 class Moving:
     """A list in a fixed order that changes before every call. `lie`: added to the total; `cap`: most items a call."""
 
-    def __init__(self, rng: random.Random, length: int, *, churn: int = 0, lie: int = 0, cap: int | None = None) -> None:
+    def __init__(
+        self, rng: random.Random, length: int, *, churn: int = 0, lie: int = 0, cap: int | None = None
+    ) -> None:
         self.rng = rng
         self.rows = [float(i) for i in range(length)]
         self.churn = churn
@@ -181,3 +184,11 @@ def test_a_cursor_that_comes_back_is_refused() -> None:
     walk = CursorWalk(lambda c: pages[c], lambda x: x)
     assert list(walk) == [[1], [2], [3]]
     assert not walk.complete and walk.reason
+
+
+@pytest.mark.parametrize("cap", [2, 3, 7, 11, 15, 29])
+def test_a_quiet_network_that_gives_less_than_asked_is_read_to_the_end(cap: int) -> None:
+    world = Moving(random.Random(0), 200, cap=cap)
+    walk = OffsetWalk(world.fetch, lambda x: x, size=30)
+    assert read(walk) == world.rows
+    assert walk.complete and walk.short == 0

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+
+import collectors
 import settings as config
-from contract_suite import CollectorContract, Shelf, assert_same, collect, truth
-from emulator import SERVICE_TOKEN, USER_TOKEN, Behaviour, World, generate
+from collectors.contract import CollectError, Unauthorised, Walk
+from collectors.vk import VkCollector
+from emulator import GROUP_TOKEN, SERVICE_TOKEN, USER_TOKEN, Behaviour, Emulator, World, generate
 from emulator.faults import ALL_FAULTS
-from settings import Settings
+from settings import ConfigError, Settings
+from store.values import Outcome, PageRef
+from tests.collectors.contract_suite import CollectorContract, Shelf, assert_same, collect, truth
+from tests.emulator.schema_judge import SchemaJudge
 
 KINDS = ("post", "photo", "video", "topic")
-SLOW = {"huge=67108864"}
+KIND_OF = {"wall": "post", "photo": "photo", "video": "video", "topic": "topic"}
+
+
+@pytest.fixture
+def shared() -> Path:
+    folder = Path(os.environ.get("OTKLIK_SHARED", Path(__file__).parents[3] / "shared"))
+    if not (folder / "specs" / "vk").is_dir():
+        pytest.skip("the official VK schema is not at hand (OTKLIK_SHARED)")
+    return folder
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -32,7 +51,7 @@ def configure(url: str, page: str, token: str = USER_TOKEN, include: str = "", *
 class TestVk(CollectorContract):
     network = "vk"
     token = USER_TOKEN
-    behaviours = {
+    behaviours: ClassVar = {
         "default": Behaviour(),
         "replies not counted": Behaviour(counter_replies=False),
         "stubs not counted": Behaviour(counter_stubs=False, stub_author="absent", hidden_author="zero"),
@@ -46,3 +65,362 @@ class TestVk(CollectorContract):
 
     def configure(self, url: str, page: str, **network: Any) -> Settings:
         return configure(url, page, self.token, **network)
+
+    @contextmanager
+    def page_of(self, world: World, **options: Any) -> Iterator[tuple[VkCollector, PageRef, Emulator]]:
+        with self.emulate(world, **options) as emulator, self.open(emulator, next(iter(world.pages))) as (c, ref):
+            yield c, ref, emulator
+
+    # --- pages -------------------------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            "-100001",
+            "100001",
+            " -100001 ",
+            "club100001",
+            "public100001",
+            "event100001",
+            "Club100001",
+            "otklik_page1",
+            "@otklik_page1",
+            "https://vk.com/otklik_page1",
+            "https://vk.ru/otklik_page1/",
+            "http://m.vk.com/otklik_page1?from=groups",
+            "https://www.vk.com/club100001",
+            "vk.com/public100001",
+            "m.vk.com/otklik_page1",
+            "//vk.com/otklik_page1",
+            "https://vk.com/club100001?w=wall-100001_5",
+            "https://vk.com/wall-100001_5",
+            "https://vk.com/wall-100001",
+            "https://vk.com/board100001",
+            "https://vk.com/albums-100001",
+            "https://vk.com/feed?w=wall-100001_5",
+        ],
+    )
+    def test_ways_to_name_a_page(self, given: str) -> None:
+        world = self.make_world(1, comments=10)
+        with self.emulate(world) as emulator, self.open(emulator, given) as (_, ref):
+            assert ref.id == "-100001"
+            assert ref.title == "Администрация, страница 1"
+            assert ref.url == "https://vk.com/otklik_page1"
+
+    def test_a_person_has_a_page_too(self) -> None:
+        world = World("vk")
+        page = world.add_page("77", "Глава", "glava")
+        world.add_author(77, "Глава района", screen_name="glava")
+        world.add_author(5, "Анна К.")
+        own = world.add_post(page, "Добрый день")
+        strange = world.add_post(page, "Помогите с дорогой", author=5)
+        world.add_comment(own, "Спасибо", 5)
+        world.add_comment(strange, "Разберёмся", 77)
+        for given in ("id77", "https://vk.com/id77", "glava"):
+            with self.emulate(world) as emulator, self.open(emulator, given) as (c, ref):
+                assert ref.id == "77"
+                shelf = Shelf()
+                run = collect(c, ref, shelf)
+                assert run.complete, (run.errors, run.posts)
+                assert_same(shelf, world, "77")
+                assert shelf.live[f"wall77_{strange.id}"].parent_id is None
+                assert not any(p.kind == "topic" for p in run.posts)
+
+    @pytest.mark.parametrize(
+        "given", ["https://example.org/club1", "два слова", "a", "https://ok.ru/group/1", "club1<script>", "имя"]
+    )
+    def test_what_is_no_vk_page(self, given: str) -> None:
+        world = self.make_world(1, comments=10)
+        with self.emulate(world) as emulator:
+            with pytest.raises(ConfigError) as e, self.open(emulator, f"{given}"):
+                pass
+            assert "ВКонтакте" in str(e.value)
+            assert not emulator.calls
+
+    @pytest.mark.parametrize("unknown", ["error", "empty"])
+    @pytest.mark.parametrize("given", ["nobody_has_it", "-999999", "id999999"])
+    def test_a_page_that_is_not_there(self, given: str, unknown: str) -> None:
+        world = self.make_world(1, comments=10)
+        with self.emulate(world, behaviour=Behaviour(unknown_name=unknown)) as emulator:
+            with pytest.raises(CollectError) as e, self.open(emulator, given):
+                pass
+            assert given in str(e.value)
+
+    @pytest.mark.parametrize("code", [7, 15, 18, 19, 30, 37, 203])
+    def test_a_closed_page_is_blocked_and_the_next_one_runs(self, code: int) -> None:
+        world = self.make_world(2, comments=60)
+        closed, other = world.pages.values()
+        closed.errors["page"] = code
+        with self.emulate(world) as emulator:
+            settings = self.configure(emulator.url, closed.id)
+            collector = collectors.make(settings, "vk")
+            ref = PageRef("vk", closed.id)
+            shelf = Shelf()
+            run = collect(collector, ref, shelf)
+            assert [e.outcome for e in run.errors] == [Outcome.blocked]
+            assert run.errors[0].code == str(code) and not run.yielded
+            assert collect(collector, PageRef("vk", other.id), shelf).complete
+            assert_same(shelf, world, other.id)
+            collector.close()
+
+    # --- posts -------------------------------------------------------------------------------------------------------
+
+    def test_pinned_reposts_and_wordless_posts(self) -> None:
+        world = self.make_world(3, pages=1, posts=27, comments=100, kinds=("post",))
+        page = next(iter(world.pages.values()))
+        truth_of = {world.external_id(p): p for p in world.posts()}
+        with self.page_of(world) as (c, ref, _):
+            posts = {p.id: p for p in c.posts(ref, None)}
+            assert set(posts) == set(truth_of)
+            oldest = min(p.published_at for p in page.posts.values())
+            pinned = [p for p in posts.values() if p.pinned]
+            assert len(pinned) == 1 and pinned[0].published_at.timestamp() < oldest + 1
+            assert any(not p.text for p in posts.values())
+            assert any("Новость соседей" in p.text for p in posts.values())
+            assert any(p.closed for p in posts.values())
+            for i, p in posts.items():
+                assert p.counter is not None and p.url == f"https://vk.com/{i}"
+
+    def test_a_pinned_old_post_does_not_end_the_listing(self) -> None:
+        world = self.make_world(3, pages=1, posts=300, comments=10, kinds=("post",), days=300)
+        with self.page_of(world) as (c, ref, emulator):
+            since = datetime.fromtimestamp(world.now() - 60 * 86400, UTC)
+            posts = list(c.posts(replace(ref, include=("posts",)), since))
+            recent = [p for p in world.posts() if p.published_at >= since.timestamp()]
+            assert {world.external_id(p) for p in recent} <= {p.id for p in posts}
+            assert emulator.calls["wall.get"] == 1
+
+    @pytest.mark.parametrize("include", [(k,) for k in ("posts", "photos", "videos", "topics")])
+    def test_kinds_are_switchable(self, include: tuple[str, ...]) -> None:
+        world = self.make_world(4, pages=1, posts=12, comments=120)
+        with self.page_of(world) as (c, ref, emulator):
+            ref = replace(ref, include=include)
+            shelf = Shelf()
+            run = collect(c, ref, shelf)
+            assert run.complete
+            kind = include[0][:-1]
+            assert {p.kind for p in run.posts} == {kind}
+            wanted = {i for i, e in truth(world, ref.id).items() if KIND_OF[e["post"].rstrip("0123456789_-")] == kind}
+            assert set(shelf.live) == wanted and wanted
+            allowed = {"posts": "wall", "photos": "photos", "videos": "video", "topics": "board"}[include[0]]
+            assert {m.partition(".")[0] for m in emulator.calls} <= {allowed, "groups", "execute"}
+
+    def test_a_residents_post_is_a_message(self) -> None:
+        world = World("vk")
+        page = world.add_page("-9", "Администрация", "adm")
+        world.add_author(5, "Анна К.")
+        silent = world.add_post(page, "На Мира, 5 нет воды третий день", author=5)
+        talked = world.add_post(page, "Яма у школы", author=5)
+        answer = world.add_comment(talked, "Передали", -9)
+        with self.page_of(world) as (c, ref, _):
+            shelf = Shelf()
+            run = collect(c, ref, shelf)
+            assert run.complete
+            assert {p.id: p.counter for p in run.posts} == {
+                f"wall-9_{silent.id}": 1,
+                f"wall-9_{talked.id}": 2,
+            }
+            assert set(shelf.live) == {f"wall-9_{x.id}" for x in (silent, talked, answer)}
+            first = shelf.live[f"wall-9_{silent.id}"]
+            assert (first.text, first.author.name, first.own, first.post_id) == (
+                silent.text,
+                "Анна К.",
+                False,
+                first.external_id,
+            )
+            silent.text = "На Мира, 5 нет воды четвёртый день"
+            assert collect(c, ref, shelf).complete
+            assert shelf.live[first.external_id].text == silent.text
+        with self.page_of(world) as (c, ref, _):  # a fresh process knows nothing of the post's author
+            post = replace(run.posts[0], counter=None)
+            got = [x for b in c.comments(ref, post, Walk(full=True)) for x in b.comments]
+            assert post.id in {x.external_id for x in got}
+
+    def test_a_wall_that_shows_nothing_is_blocked(self) -> None:
+        world = self.make_world(3, pages=1, comments=30)
+        with self.page_of(world, faults="wall.get:hollow") as (c, ref, _):
+            run = collect(c, ref, Shelf())
+            assert [e.outcome for e in run.errors] == [Outcome.blocked]
+            assert {p.kind for p in run.posts} == {"photo", "video", "topic"}  # the rest went on
+
+    # --- counters first ----------------------------------------------------------------------------------------------
+
+    def test_counters_of_many_posts_cost_one_request(self) -> None:
+        world = self.make_world(5, pages=1, posts=260, comments=300, kinds=("post",))
+        with self.page_of(world) as (c, ref, emulator):
+            posts = list(c.posts(ref, None))
+            emulator.calls.clear()
+            emulator.forget_calls()
+            fresh = list(c.refresh(ref, posts))
+            assert [p.id for p in fresh] == [p.id for p in posts]
+            assert [p.counter for p in fresh] == [p.counter for p in posts]
+            assert dict(emulator.calls) == {"execute": 1}
+            assert emulator.inner_calls["wall.getById"] == 3
+
+    @pytest.mark.parametrize(
+        "plan",
+        [
+            "execute:error=13",
+            "execute:error=12",
+            "execute:error=28",
+            "execute:error=3",
+            "execute:error=10",
+            "execute:error=100",
+            "execute:null",
+            "wall.getById:error=10@2",
+            "wall.getById:error=6*2",
+            "wall.getById:null@1",
+            "wall.getById:hollow@2",
+            "wall.getById:hollow@1-2",
+        ],
+    )
+    def test_counters_when_execute_fails(self, plan: str) -> None:
+        world = self.make_world(5, pages=1, posts=210, comments=200, kinds=("post",))
+        with self.page_of(world, faults=plan) as (c, ref, _):
+            posts = list(c.posts(ref, None))
+            assert {p.id: p.counter for p in c.refresh(ref, posts)} == {p.id: p.counter for p in posts}
+
+    def test_posts_are_not_gone_because_an_answer_is_empty(self) -> None:
+        world = self.make_world(5, pages=1, posts=30, comments=60, kinds=("post",))
+        with self.page_of(world, faults="wall.getById:hollow") as (c, ref, _):
+            posts = list(c.posts(ref, None))
+            fresh = list(c.refresh(ref, posts))
+            assert len(fresh) == len(posts)
+            assert not any(p.gone for p in fresh)
+            assert all(p.counter is None for p in fresh)
+
+    def test_a_wall_closed_since_does_not_look_deleted(self) -> None:
+        world = self.make_world(5, pages=1, posts=30, comments=60, kinds=("post",))
+        with self.page_of(world) as (c, ref, _):
+            posts = list(c.posts(ref, None))
+            next(iter(world.pages.values())).errors["post"] = 30
+            fresh = list(c.refresh(ref, posts))
+            assert fresh and not any(p.gone for p in fresh)
+            assert all(p.denied and "30" in (p.problem or "") for p in fresh)
+
+    # --- tokens ------------------------------------------------------------------------------------------------------
+
+    def test_a_service_token_reads_what_it_may(self) -> None:
+        world = self.make_world(6, pages=1, posts=12, comments=200)
+        page = next(iter(world.pages))
+        with self.emulate(world) as emulator:
+            settings = configure(emulator.url, page, SERVICE_TOKEN, requests_per_second=10000)
+            c = collectors.make(settings, "vk")
+            ref = c.resolve(settings.pages[0])
+            shelf = Shelf()
+            run = collect(c, ref, shelf)
+            denied = {p.kind: p.problem for p in run.posts if p.denied}
+            assert set(denied) == {"photo", "video"} and not run.errors
+            assert "токен пользователя" in denied["photo"] and "include" in denied["video"]
+            readable = {i: e for i, e in truth(world, page).items() if e["post"].startswith(("wall", "topic"))}
+            assert set(shelf.live) == set(readable)
+            posts = [p for p in run.posts if not p.denied]
+            assert [p.counter for p in c.refresh(ref, posts)] == [p.counter for p in posts]
+            assert set(emulator.calls).isdisjoint({"execute"}) or emulator.calls["execute"] == 1
+            checks = list(c.check([ref]))
+            assert checks[0].ok and "сервисный" in checks[0].detail
+            c.close()
+
+    def test_a_community_token_is_told_what_it_lacks(self) -> None:
+        world = self.make_world(6, pages=1, comments=20)
+        with self.emulate(world) as emulator:
+            c = collectors.make(configure(emulator.url, "-100001", GROUP_TOKEN, requests_per_second=10000), "vk")
+            with pytest.raises(Unauthorised) as e:
+                list(c.posts(PageRef("vk", "-100001", include=("posts",)), None))
+            assert "токен пользователя" in str(e.value) and e.value.code == "27"
+            checks = list(c.check([]))
+            assert checks[0].ok is False and "сообщества" in checks[0].detail
+            c.close()
+
+    def test_a_bad_token(self) -> None:
+        world = self.make_world(6, pages=1, comments=20)
+        with self.emulate(world, behaviour=Behaviour(echo_token=True)) as emulator:
+            c = collectors.make(configure(emulator.url, "-100001", "canary-token-000", requests_per_second=9999), "vk")
+            with pytest.raises(Unauthorised) as e:
+                c.server_time()
+            assert e.value.code == "5" and "canary" not in f"{e.value} {e.value!r}"
+            assert [x.ok for x in c.check([])] == [False]
+            c.close()
+
+    def test_a_captcha_ends_the_page_with_advice(self) -> None:
+        world = self.make_world(6, pages=1, posts=12, comments=90)
+        with self.page_of(world, faults="wall.getComments:error=14") as (c, ref, emulator):
+            run = collect(c, ref, Shelf())
+            assert len(run.errors) == 1
+            e = run.errors[0]
+            assert e.outcome is Outcome.blocked and e.page_wide and e.code == "14" and "капч" in str(e)
+            assert emulator.calls["wall.getComments"] == 1
+
+    @pytest.mark.parametrize("code", [212, 15, 7, 210])
+    def test_one_unreadable_post_leaves_the_others(self, code: int) -> None:
+        world = self.make_world(7, pages=1, posts=12, comments=150)
+        with self.page_of(world, faults=f"wall.getComments:error={code}@1") as (c, ref, _):
+            shelf = Shelf()
+            run = collect(c, ref, shelf)
+            assert [(e.outcome, e.code) for e in run.errors] == [(Outcome.blocked, str(code))]
+            assert len([w for w in run.walks.values() if w.complete]) == len(run.posts) - 1
+
+    def test_comments_closed_to_us(self) -> None:
+        world = self.make_world(7, pages=1, posts=12, comments=150)
+        hidden = next(p for p in world.posts() if p.kind == "post" and p.comments)
+        hidden.unreadable = True
+        with self.page_of(world) as (c, ref, _):
+            run = collect(c, ref, Shelf())
+            assert [e.code for e in run.errors] == ["212"]
+
+    # --- odd worlds --------------------------------------------------------------------------------------------------
+
+    def test_very_deep_and_very_long_threads(self) -> None:
+        world = World("vk")
+        page = world.add_page("-9", "Администрация", "adm")
+        for n in range(1, 6):
+            world.add_author(n, f"Житель {n}")
+        post = world.add_post(page, "Новость")
+        above = None
+        for n in range(30):
+            above = world.add_comment(post, f"глубже {n}", 1 + n % 5, parent=above)
+        broad = world.add_comment(post, "а тут широко", 1)
+        for n in range(250):
+            world.add_comment(post, f"ответ {n}", 2, parent=broad)
+        for behaviour in (Behaviour(), Behaviour(thread_depth=4), Behaviour(thread_depth=40, wall_max=15)):
+            with self.page_of(world, behaviour=behaviour) as (c, ref, _):
+                shelf = Shelf()
+                assert collect(c, ref, shelf).complete
+                assert_same(shelf, world, "-9")
+
+    def test_texts_that_break_things(self) -> None:
+        world = World("vk")
+        page = world.add_page("-9", "Администрация", "adm")
+        world.add_author(1, "<b>Анна</b>\x00")
+        post = world.add_post(page, "Новость")
+        world.add_comment(post, "нуль\x00байт \x1b[31mкрасный\x1b[0m\r\nстрока\tтаб \U0001f525", 1)
+        with self.page_of(world) as (c, ref, _):
+            shelf = Shelf()
+            assert collect(c, ref, shelf).complete
+            (got,) = shelf.live.values()
+            assert got.text == "нульбайт [31mкрасный[0m\r\nстрока\tтаб \U0001f525"
+            assert got.author.name == "<b>Анна</b>"
+
+    # --- the official schema -----------------------------------------------------------------------------------------
+
+    def test_every_request_obeys_the_official_schema(self, shared: Path) -> None:
+        judge = SchemaJudge(shared)
+        problems: list[str] = []
+
+        def watch(method: str, params: dict[str, str], kind: str, answer: dict[str, Any]) -> None:
+            problems.extend(judge.check(method, params, kind, answer))
+
+        for name, behaviour in self.behaviours.items():
+            if behaviour.stub_author == "absent":
+                continue  # the schema wants `from_id` everywhere; that a stub may lack it is our own caution
+            world = self.make_world(8, pages=1, posts=12, comments=500, depth=4)
+            with self.page_of(world, behaviour=behaviour, observer=watch) as (c, ref, emulator):
+                shelf = Shelf()
+                posts = collect(c, ref, shelf).posts
+                list(c.refresh(ref, posts))
+                world.add_comment(next(p for p in world.posts() if not p.closed), "новое", 1)
+                collect(c, ref, shelf, full=False)
+                list(c.check([ref]))
+                assert sum(emulator.calls.values()) > 10, name
+        # A user's token is asked whether it is a community's; that it may not ask is the answer.
+        assert {p for p in problems if "getTokenPermissions" not in p} == set()
