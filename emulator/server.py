@@ -22,6 +22,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -37,7 +38,8 @@ FACES: dict[str, type[VkFace]] = {"vk": VkFace}
 MAX_LINE = 16 * 1024
 MAX_HEADERS = 100
 MAX_BODY = 2 * 2**20
-LOG_LENGTH = 200_000
+LOG_LENGTH = 20_000
+LOG_VALUE = 20_000  # characters of one parameter
 _HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.ASCII)
 _JSON = "application/json; charset=utf-8"
 _REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
@@ -89,8 +91,8 @@ class Emulator:
 
     `faults`: whatever `Plan.parse` takes. `rates`: token kind -> requests a second (None: no limit). `behaviour` and
     `tokens`: see the face. `observer(method, params, token_kind, answer)` sees every API call, inner ones too.
-    `requests`: a log of `{method, params, token, status, fault}` without tokens. `calls`: HTTP calls by method;
-    `inner_calls`: those inside `execute`.
+    `requests`: the last calls as `{method, params, token, status, fault}`, `token` being its kind. `calls`: HTTP calls
+    by method; `inner_calls`: those inside `execute`.
     """
 
     def __init__(
@@ -206,7 +208,7 @@ class Emulator:
         of_content = fault is not None and (fault.kind in CONTENT or fault.kind == "error")
         entry = {
             "method": method,
-            "params": {k: v for k, v in params.items() if k != "access_token"},
+            "params": {k: v[:LOG_VALUE] for k, v in params.items() if k != "access_token"},
             "token": self.face.kind(params.get("access_token", "")),
             "status": 200,
             "fault": None if fault is None else str(fault),
@@ -454,7 +456,7 @@ def serve(
     *,
     at: str | None = None,
     limits: bool = False,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = partial(print, flush=True),
     stop: threading.Event | None = None,
 ) -> None:
     """Run an emulator until interrupted (or `stop` is set).

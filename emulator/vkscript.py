@@ -16,6 +16,7 @@ MAX_SOURCE = 256 * 1024
 MAX_DEPTH = 60
 MAX_STEPS = 200_000
 MAX_SIZE = 1_000_000  # elements or characters of one value
+MAX_NUMBER = 1e300
 MAX_CALLS = 25
 
 
@@ -43,6 +44,11 @@ _LEVELS = (("||",), ("&&",), ("==", "!=", "===", "!=="), ("<", ">", "<=", ">="),
 
 
 def _text(raw: str) -> str:
+    # Half a surrogate pair is not a character: it could not be sent back.
+    return _unescaped(raw).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _unescaped(raw: str) -> str:
     if raw[0] == '"':
         try:
             return json.loads(raw, strict=False)
@@ -65,12 +71,12 @@ def _tokens(source: str) -> list[tuple[str, Any, int]]:
             raise CompileError(f"unexpected character at {at}")
         kind, raw = str(m.lastgroup), m.group()
         if kind == "number":
-            if raw[:2] in ("0x", "0X"):
-                value: Any = int(raw, 16)
-            elif len(raw) > 40:
+            if len(raw) > 40:
                 raise CompileError(f"number is too long at {at}")
-            else:
-                value = int(raw) if raw.isdigit() else float(raw)
+            value: Any = int(raw, 16) if raw[:2] in ("0x", "0X") else int(raw) if raw.isdigit() else float(raw)
+            if abs(value) > MAX_NUMBER:
+                raise CompileError(f"number is too big at {at}")
+            value = _bounded(value)
             found.append(("literal", value, at))
         elif kind == "text":
             found.append(("literal", _text(raw), at))
@@ -442,9 +448,10 @@ def _number(value: Any) -> int | float:
         return value
     if isinstance(value, str):
         try:
-            return float(value) if "." in value else int(value[:300])
+            number = float(value) if "." in value else int(value[:40])
         except ValueError:
             return 0
+        return _bounded(number) if abs(number) <= MAX_NUMBER else 0
     return 0
 
 
@@ -464,7 +471,10 @@ def _argument(value: Any) -> str:
     """A parameter of a nested call as it would stand in a form: true is 1, a list is joined by commas."""
     if isinstance(value, bool):
         return "1" if value else "0"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else _show(value)
+    try:
+        return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else _show(value)
+    except (ValueError, RecursionError):
+        raise RuntimeFault("value refers to itself") from None
 
 
 def _operate(op: str, left: Any, right: Any) -> Any:
@@ -495,12 +505,12 @@ def _operate(op: str, left: Any, right: Any) -> Any:
         raise RuntimeFault("division by zero")
     if op == "%":
         return int(a) - int(b) * int(a / b) if int(b) else 0
-    value = a / b
+    value = _bounded(a / b)
     return int(value) if value.is_integer() else value
 
 
 def _bounded(value: int | float) -> int | float:
-    if abs(value) > 1e300:
+    if not abs(value) <= MAX_NUMBER:
         raise RuntimeFault("number is too big")
     return value if isinstance(value, float) or abs(value) < 2**63 else float(value)
 
@@ -586,12 +596,14 @@ def run(source: str, call: Call, args: dict[str, Any] | None = None, max_calls: 
     """The value that the program returns (null without `return`). Raises CompileError or RuntimeFault."""
     try:
         program = _Parser(source).program()
-        machine = _Run(call, dict(args or {}), max_calls)
-        machine.block(program)
+    except RecursionError:
+        raise CompileError("code is nested too deep") from None
+    try:
+        _Run(call, dict(args or {}), max_calls).block(program)
     except _Return as done:
         return done.value
     except (_Break, _Continue):
         raise RuntimeFault("break outside a loop") from None
     except RecursionError:
-        raise CompileError("code is nested too deep") from None
+        raise RuntimeFault("value is nested too deep") from None
     return None

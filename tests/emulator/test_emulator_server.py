@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -101,6 +102,8 @@ def test_hostile_bytes_are_refused_and_the_server_lives(emulator, data, expected
         "\x00\x00",
         "return API.execute({code:'return 1;'});",
         "return API.wall.get({owner_id:{a:{b:[1]}}});",
+        'return API.wall.get({"\\ud800":"\\udfff"});',
+        "var a={};a.b=a;return API.wall.get({x:a});",
         "return 'x'" + "+'x'" * 50_000 + ";",
         "var i=0;while(i<99){API.utils.getServerTime({});i=i+1;}",
     ],
@@ -253,6 +256,17 @@ def test_serve_prints_the_address_first_and_ends():
     stop.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_serving_ends_tidily_when_interrupted():
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", "from emulator import serve; serve()"]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().strip()  # comes at once though it is a pipe
+        assert requests.get(url + "utils.getServerTime?" + FORM, timeout=5).json()["response"] > 0
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
 
 
 def test_the_package_is_light():

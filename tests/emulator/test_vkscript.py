@@ -74,6 +74,9 @@ def value(code, **args):
         ("return 3 >= 3;", True),
         ('return "b" > "a";', True),
         ("return parseInt('12');", 12),
+        ("return parseInt('9.9e999');", 0),
+        ("return [1].slice(1e40);", []),
+        ('return "\\ud800";', "\ufffd"),
         ("return parseDouble('1.5');", 1.5),
         ("return Args.name;", "x"),
         ("return [{id: 1}, {id: 2}]@.id;", [1, 2]),
@@ -115,6 +118,8 @@ def test_values(code, expected):
         "return " + "1?" * 3000 + "1;",
         "return " + "9" * 5000 + ";",
         'return "\\u12";',
+        "return 1e999;",
+        "return 0x" + "f" * 5000 + ";",
         " " * 300_000,
     ],
 )
@@ -142,6 +147,10 @@ def test_what_is_not_vkscript_does_not_compile(code):
         "var i = 0; while (i < 26) { API.a.b({}); i = i + 1; }",
         "break;",
         "return [1]();",
+        "var a = {}; a.b = a; API.x.y({p: a});",
+        "var a = []; a.push(a); API.x.y({p: a});",
+        "var a = []; a.push(a); return a + 'x';",
+        "return 1.5 / 0.0;",
     ],
 )
 def test_what_can_not_go_on_is_stopped(code):
@@ -153,8 +162,63 @@ def test_25_calls_are_allowed():
     assert value("var i = 0; while (i < 25) { API.a.b({}); i = i + 1; } return i;") == 25
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.text(alphabet="var ifwhile(){}[];,.=+-*/!?:<>&|@'\"\\0123456789abAPI\n", max_size=60))
+_WORDS = (
+    *("var", "a", "b", "x", "=", ";", ",", "(", ")", "[", "]", "{", "}", ":", "?", ".", "@.", "+", "-", "*", "/", "%"),
+    *(
+        "<",
+        ">",
+        "<=",
+        "==",
+        "!=",
+        "&&",
+        "||",
+        "!",
+        "1",
+        "0",
+        "2.5",
+        "1e300",
+        "1e40",
+        "99999",
+        '"x"',
+        '"9.9e999"',
+        "'й'",
+    ),
+    *(
+        "null",
+        "true",
+        "false",
+        "while",
+        "if",
+        "else",
+        "return",
+        "break",
+        "continue",
+        "API",
+        "Args",
+        ".length",
+        ".slice(",
+    ),
+    *(
+        ".push(",
+        ".splice(",
+        ".substr(",
+        ".split(",
+        ".indexOf(",
+        ".join(",
+        ".pop(",
+        "parseInt(",
+        "parseDouble(",
+        "[1,2]",
+    ),
+    *("{a:1}", "a=[a,a];", "a.push(a);", "API.x.y(", '"\\ud800"'),
+)
+_PROGRAMS = st.text(alphabet="var ifwhile(){}[];,.=+-*/!?:<>&|@'\"\\0123456789abAPI\n", max_size=60) | st.lists(
+    st.sampled_from(_WORDS), max_size=25
+).map(" ".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(_PROGRAMS)
 def test_nothing_else_ever_comes_out(code):
     with contextlib.suppress(CompileError, RuntimeFault):
         value(code)
