@@ -92,8 +92,8 @@ class Authors:
     """The profiles and groups that came with an answer (`extended=1`)."""
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
-        self._people = {p.get("id"): p for p in rows(answer.get("profiles"))}
-        self._groups = {g.get("id"): g for g in rows(answer.get("groups"))}
+        self._people = {whole(p.get("id")): p for p in rows(answer.get("profiles"))}
+        self._groups = {whole(g.get("id")): g for g in rows(answer.get("groups"))}
 
     def __call__(self, from_id: int | None) -> Author:
         """Hidden (no id or 0) and deleted authors are `unknown`; the comment counts all the same."""
@@ -148,7 +148,8 @@ def comment(raw: Mapping[str, Any], target: Target, page: PageRef, authors: Auth
     number = int(raw["id"])
     from_id = whole(raw.get("from_id"))
     text = clean(raw.get("text"))
-    stack = [i for i in raw["parents_stack"] if whole(i)] if isinstance(raw.get("parents_stack"), list) else []
+    above = raw.get("parents_stack")
+    stack = [n for i in above if (n := whole(i))] if isinstance(above, list) else []
     parent = whole(raw.get("reply_to_comment")) or (stack[-1] if stack else None) or under
     if target.kind == "topic" and (answer := _BOARD_ANSWER.match(text)):
         parent = int(answer[1])
