@@ -1,7 +1,7 @@
 """JSON Schema (2020-12) of every event of the feed, made from one definition of the fields.
 
-`python -m feed.schema docs/schema` writes the published files. The version follows SemVer: a new optional field or event
-type is a minor version, so a reader must ignore what it doesn't know; a field removed or narrowed is a major one.
+`python -m feed.schema docs/schema` writes the published files. The version follows SemVer: a new optional field or
+event type is a minor version, so a reader must ignore what it doesn't know; a field removed or narrowed is a major one.
 """
 
 from __future__ import annotations
