@@ -189,6 +189,13 @@ class Collector(ABC):
     def comments(self, page: PageRef, post: Post, walk: Walk) -> Iterator[Batch]:
         """Every comment and reply at any depth of `post`, as `walk` says; sets the walk's findings before it ends."""
 
+    def prefetch(self, page: PageRef, posts: Sequence[tuple[Post, bool]]) -> None:  # noqa: B027
+        """A hint: `comments` is about to be called for these posts (and whether in full), in this order.
+
+        A network that can read several at the price of one call does so now and keeps what came for those calls; what
+        fails here is simply asked again by `comments`. About 25 posts at a time.
+        """
+
     @abstractmethod
     def check(self, pages: Iterable[PageRef]) -> Iterator[Check]:
         """What `otklik doctor` tells of this network: token, scopes, reachability of each page."""

@@ -94,6 +94,7 @@ class VkCollector(Collector):
     def __init__(self, config: Network, manners: Manners) -> None:
         super().__init__(config, manners)
         self.client = VkClient(manners)
+        self._ahead: dict[tuple[str, str], Any] = {}  # (post, order) -> its first page of comments, read ahead
         self._residents: dict[str, Comment | None] = {}  # wall post -> itself as a message, None for the page's own
 
     # --- pages -------------------------------------------------------------------------------------------------------
@@ -394,6 +395,21 @@ class VkCollector(Collector):
                 self.counter(page, target)  # raises Gone when it was deleted meanwhile
             raise
 
+    def prefetch(self, page: PageRef, posts: Sequence[tuple[Post, bool]]) -> None:
+        """The first pages of up to 25 posts in one `execute`; each is a slice as good as a call of its own brings."""
+        self._ahead.clear()
+        wanted = [(t, _order(full)) for post, full in posts if (t := Target.parse(post.id))]
+        if len(wanted) < 2 or not self.client.may_execute:
+            return
+        answers = self.client.many([comments_call(t, None, order, 0, PAGE) for t, order in wanted])
+        for (target, order), answer in zip(wanted, answers, strict=True):
+            if not isinstance(answer, CollectError):
+                self._ahead[target.id, order] = answer
+
+    def ahead(self, target: Target, order: str) -> Any:
+        """What `prefetch` brought for this walk, once; None when nothing."""
+        return self._ahead.pop((target.id, order), None)
+
     def resident(self, page: PageRef, target: Target) -> Comment | None:
         """The wall post as a message, when a resident wrote it."""
         if target.kind != "post":
@@ -528,9 +544,12 @@ class _Reading:
             self.bonus = 1
             yield Batch([first])
         tail = not self.walk.full
-        level = self._level(None, "desc" if tail else "asc")
+        order = _order(self.walk.full)
+        level = self._level(None, order)
+        ahead = self.vk.ahead(self.target, order)
         for attempt in (1, 2):
-            top = OffsetWalk(level, _id, size=PAGE)
+            start = self._slice(ahead) if ahead is not None and attempt == 1 else None
+            top = OffsetWalk(level, _id, size=PAGE, first=start)
             for items in top:
                 answer = top.last.more if top.last else {}
                 self.count = whole(answer.get("count"))
@@ -726,6 +745,10 @@ def comments_call(t: Target, under: int | None, sort: str, offset: int, count: i
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
+
+
+def _order(full: bool) -> str:
+    return "asc" if full else "desc"
 
 
 def _id(raw: Raw) -> int:

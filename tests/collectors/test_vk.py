@@ -16,7 +16,7 @@ import collectors
 import settings as config
 from collectors.contract import CollectError, Unauthorised, Walk
 from collectors.vk import VkCollector
-from emulator import GROUP_TOKEN, SERVICE_TOKEN, USER_TOKEN, Behaviour, Emulator, World, generate
+from emulator import GROUP_TOKEN, SERVICE_TOKEN, USER_TOKEN, Behaviour, Emulator, Shaker, World, generate
 from emulator.faults import ALL_FAULTS
 from settings import ConfigError, Settings
 from store.values import Outcome, PageRef
@@ -297,6 +297,45 @@ class TestVk(CollectorContract):
             fresh = list(c.refresh(ref, posts))
             assert fresh and not any(p.gone for p in fresh)
             assert all(p.denied and "30" in (p.problem or "") for p in fresh)
+
+    @pytest.mark.parametrize("full", [True, False])
+    def test_many_posts_are_read_in_few_requests(self, full: bool) -> None:
+        world = self.make_world(5, pages=1, posts=48, comments=600)
+        with self.page_of(world) as (c, ref, _):
+            shelf = Shelf()
+            posts = collect(c, ref, shelf).posts
+            assert_same(shelf, world, ref.id)
+            shaker = Shaker(1)
+            for _ in range(30):
+                shaker.shake(world)
+            before = c.manners.calls
+            for start in range(0, len(posts), 25):
+                chunk = posts[start : start + 25]
+                c.prefetch(ref, [(p, full) for p in chunk])
+                for p in chunk:
+                    walk = Walk(full=full, known=shelf.known(p), cursor=shelf.cursors.get(p.id))
+                    seen = set()
+                    for b in c.comments(ref, p, walk):
+                        for x in b.comments:
+                            seen.add(x.external_id)
+                            shelf.kept[x.external_id] = x
+                            shelf.deleted.discard(x.external_id)
+                    assert walk.complete
+                    if walk.exhaustive:
+                        shelf.deleted |= {i for i in walk.known if i not in seen}
+            assert c.manners.calls - before < len(posts)
+            if full:
+                assert_same(shelf, world, ref.id)
+
+    def test_reading_ahead_may_fail(self) -> None:
+        world = self.make_world(5, pages=1, posts=12, comments=200)
+        for plan in ("execute:error=10", "wall.getComments:error=15@1", "video.getComments:null@1", "execute:error=13"):
+            with self.page_of(world, faults=plan) as (c, ref, _):
+                posts = list(c.posts(ref, None))
+                c.prefetch(ref, [(p, True) for p in posts])
+                got = [x.external_id for p in posts for b in c.comments(ref, p, Walk(full=True)) for x in b.comments]
+                assert len(got) == len(set(got))
+                assert set(truth(world, ref.id)) <= set(got)
 
     # --- tokens ------------------------------------------------------------------------------------------------------
 
