@@ -243,6 +243,29 @@ class TestVk(CollectorContract):
             assert [e.outcome for e in run.errors] == [Outcome.blocked]
             assert {p.kind for p in run.posts} == {"photo", "video", "topic"}  # the rest went on
 
+    def test_a_counter_that_counts_more_than_is_shown_forbids_deleting(self) -> None:
+        world = self.make_world(9, pages=1, posts=3, comments=60, kinds=("post",))
+        with self.page_of(world, faults="wall.get*:counter=7") as (c, ref, _):
+            run = collect(c, ref, Shelf())
+            for post, walk in run.walks.items():
+                assert not walk.exhaustive, post
+                assert run.gaps[post] == 7
+
+    def test_a_post_that_only_its_counter_knows_is_blocked(self) -> None:
+        """The list says 0 and shows 0, the post's own counter says otherwise, twice."""
+        world = World("vk")
+        page = world.add_page("-9", "Администрация", "adm")
+        world.add_post(page, "Новость")
+        with self.page_of(world, faults="wall.get:counter=4; wall.getById:counter=4") as (c, ref, emulator):
+            run = collect(c, ref, Shelf())
+            (walk,) = run.walks.values()
+            assert not walk.complete and walk.outcome is Outcome.blocked and "4" in (walk.problem or "")
+            assert emulator.calls["wall.getComments"] == 2  # it was looked at again before anything was said
+        with self.page_of(world, faults="wall.get:counter=4") as (c, ref, _):
+            run = collect(c, ref, Shelf())  # asked again, the counter agrees: nothing is wrong
+            (walk,) = run.walks.values()
+            assert walk.complete and walk.exhaustive
+
     # --- counters first ----------------------------------------------------------------------------------------------
 
     def test_counters_of_many_posts_cost_one_request(self) -> None:
