@@ -131,7 +131,8 @@ def _set(event: dict, path: str, value) -> dict:
     ("path", "value"),
     [
         ("seq", 0), ("seq", "1"), ("seq", ...), ("id", ""), ("id", 1), ("type", "otklik.message.eaten"),
-        ("time", "вчера"), ("time", "2026-11-24T09:00:00+03:00"), ("specversion", "2.0"), ("source", ...), ("data", None), ("data", []),
+        ("time", "вчера"), ("time", "2026-11-24T09:00:00+03:00"),
+        ("specversion", "2.0"), ("source", ...), ("data", None), ("data", []),
         ("data.id", 1), ("data.id", "a1"), ("data.text", None), ("data.text", ...), ("data.author", None),
         ("data.author.name", 5), ("data.places", None), ("data.places", ["Ахты"]), ("data.urgency", "soon"),
         ("data.emergency", "yes"), ("data.emergency", None), ("data.reaction", "maybe"), ("data.topic_confidence", 1.5),
