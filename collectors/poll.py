@@ -203,12 +203,10 @@ class _Buffer:
         if self._comments or self._marks or self._deleted:
             comments, marks, deleted = self._comments, self._marks, self._deleted
             self._comments, self._marks, self._deleted = [], [], []
-            for start in range(0, max(len(comments) - self._size, 0) + 1, self._size):
-                last = start + self._size >= len(comments)
-                part = comments[start:] if last else comments[start : start + self._size]
-                self._land(part, marks if last else [], deleted if last else [])
-                if last:
-                    break
+            while len(comments) > self._size:
+                self._land(comments[: self._size], [], [])
+                comments = comments[self._size :]
+            self._land(comments, marks, deleted)
         self._since = None
 
 

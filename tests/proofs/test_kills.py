@@ -1,0 +1,25 @@
+"""Small runs of the proofs; `make soak` makes the full ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.proofs.lab import Storm, kill_at_random, laboratory, overlap
+
+
+@pytest.mark.timeout(600)
+def test_killed_at_random_instants_nothing_is_lost_or_doubled(store_url: str) -> None:
+    with laboratory(store_url, Storm(steps=200, comments=40, emergencies=0.05)) as lab:
+        result = kill_at_random(lab, 25)
+        assert not result.wrong, result.wrong
+        assert result.kills == 25
+        assert result.comparison.total > 500
+        assert result.alerts > 5
+
+
+@pytest.mark.timeout(600)
+def test_overlapping_runs_share_the_pages(store_url: str) -> None:
+    with laboratory(store_url, Storm(steps=100, comments=30, emergencies=0.05)) as lab:
+        result = overlap(lab, 16)
+        assert not result.wrong, result.wrong
+        assert result.comparison.total > 150
