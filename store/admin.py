@@ -1,7 +1,7 @@
 """Care of a database: migrate, back up, restore, verify.
 
-A backup of either database is one SQLite file with all tables, so a small installation can move to PostgreSQL (and back)
-by restoring its backup there. A backup is one consistent snapshot; work goes on meanwhile.
+A backup of either database is one SQLite file with all tables, so a small installation can move to PostgreSQL (and
+back) by restoring its backup there. A backup is one consistent snapshot; work goes on meanwhile.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, select, tuple_, update
+from sqlalchemy import Select, literal, select, tuple_, update
 
 from settings import USAGE
 from store.assessing import (
@@ -53,12 +53,13 @@ def find(db: Database, f: QueueFilter) -> Iterator[dict[str, Any]]:
         query = _ordered(conn, _filtered(f), f)
         if f.limit is not None:
             query = query.limit(f.limit)
-        if db.in_memory:
-            rows: Any = conn.execute(query).all()
-        else:
-            rows = conn.execution_options(stream_results=True, yield_per=500).execute(query)
-        for row in rows:
-            yield plain(message_view(row._mapping))
+        if db.in_memory:  # its one connection is free again before anybody does something with the first message
+            rows = conn.execute(query).all()
+            yield from (plain(message_view(row._mapping)) for row in rows)
+            return
+        with conn.execution_options(stream_results=True, yield_per=500).execute(query) as result:
+            for row in result:
+                yield plain(message_view(row._mapping))
 
 
 def _filtered(f: QueueFilter) -> Select[Any]:
@@ -100,7 +101,8 @@ def _ordered(conn: Any, query: Select[Any], f: QueueFilter) -> Select[Any]:
         last = conn.execute(select(*keys).where(m.id == number(f.after_id))).first()
         if last is None:
             raise NotFound(f"сообщения с номером «{f.after_id}» нет; номера показывает otklik queue")
-        mark, here = tuple_(*last), tuple_(*keys)
+        mark = tuple_(*(literal(value, key.type) for value, key in zip(last, keys, strict=True)))
+        here = tuple_(*keys)
         query = query.where(here < mark if descending else here > mark)
     return query.order_by(*(k.desc() if descending else k for k in keys))
 

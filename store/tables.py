@@ -40,6 +40,9 @@ class Instant(TypeDecorator[datetime]):
     def bind_processor(self, dialect: Any) -> Callable[[Any], Any]:
         return lambda value: None if value is None else (value - _EPOCH) // _US
 
+    def literal_processor(self, dialect: Any) -> Callable[[Any], Any]:
+        return lambda value: str(micros(value))
+
     def result_processor(self, dialect: Any, coltype: object) -> Callable[[Any], Any]:
         return lambda value: None if value is None else _EPOCH + timedelta(microseconds=value)
 
