@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from desk.text import NETWORKS, link, plain, quoted, when
@@ -142,21 +143,25 @@ class _Hush(logging.Filter):
         return False
 
 
-_hushed = False
+@lru_cache(maxsize=1)
+def _load() -> Any:
+    import apprise
+
+    for name in ("apprise", "requests", "urllib3", "urllib3.connectionpool"):
+        logging.getLogger(name).addFilter(_Hush())
+    logging.getLogger("apprise").propagate = False
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+    apprise.Apprise.instantiate("json://localhost")  # the first address makes it import its hundred services
+    return apprise
+
+
+_loading = threading.Lock()
 
 
 def _apprise() -> Any:
-    """The library, imported on first use (it is slow to import) and made silent."""
-    global _hushed
-    import apprise
-
-    if not _hushed:
-        for name in ("apprise", "requests", "urllib3", "urllib3.connectionpool"):
-            logging.getLogger(name).addFilter(_Hush())
-        logging.getLogger("apprise").propagate = False
-        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
-        _hushed = True
-    return apprise
+    """The library, imported on first use (that takes seconds on a busy machine) and made silent."""
+    with _loading:
+        return _load()
 
 
 def _service(url: str) -> Any:
@@ -221,7 +226,7 @@ def attempt(channel: Channel, title: str, body: str, timeout: float) -> str | No
         except Exception as e:
             box.append(f"ошибка отправки ({type(e).__name__})")
 
-    _apprise()  # the first import takes a second or more, which is not the channel's fault
+    _apprise()  # loading it takes time that is not the channel's
     sender = threading.Thread(target=run, name=f"otklik send {channel.key}", daemon=True)
     sender.start()
     sender.join(timeout)

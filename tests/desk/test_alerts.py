@@ -29,7 +29,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def configured(*head: str, **more) -> Settings:
-    return Settings.model_validate({"alerts": {"head": list(head), "timeout": 5, **more}})
+    return Settings.model_validate({"alerts": {"head": list(head), "timeout": 30, **more}})
 
 
 def raise_emergencies(store: Store, count: int = 1, at: datetime = NOW, first: int = 1) -> None:
