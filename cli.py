@@ -414,7 +414,7 @@ def pages_check(as_json: Json = False) -> None:
 
 
 def _network_checks(state: State) -> Iterator[Any]:
-    from collectors import checks
+    from collectors.doctor import checks
 
     with state.store() as store:
         yield from checks(state.settings, store)

@@ -99,7 +99,7 @@ class Schedule(RuleBasedStateMachine):
             'networks: {vk: {token: "${VK_TOKEN}", requests_per_second: 10000, '
             f'api: "{self.bench.emulator.url}"}}}}\n'
             'pages: [{network: vk, id: "-1", include: [posts]}]\n'
-            "collect: {batch: 7}\n"
+            "collect: {batch: 20}\n"
         )
         self.config = config
         self.store = Store.open(self.url)
@@ -164,7 +164,7 @@ class Schedule(RuleBasedStateMachine):
             self.store,
             self.config,
             lambda page, comments, now: [Judged(c, None) for c in comments],
-            lambda name: make(self.config, name, self.store),
+            lambda name: make(self.config, name),
             now=lambda: _utc(self.world.now()),
         )
         return poller.run(Options(**options))
@@ -206,7 +206,7 @@ def _utc(seconds: float) -> Any:
 
 Schedule.TestCase.settings = settings(
     max_examples=int(os.environ.get("OTKLIK_SCHEDULES", "60")),
-    stateful_step_count=14,
+    stateful_step_count=10,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
