@@ -438,6 +438,8 @@ def _all_checks(state: State) -> Iterator[Any]:
     try:
         from store.admin import verify
 
+        with state.store():
+            pass  # an absent database gets its tables, an old one is told of
         problems = verify(state.store_url)
     except OtklikError as e:
         yield Check("база", False, str(e), "")

@@ -271,19 +271,22 @@ def _deliveries(alert: Mapping[str, Any], zone: str) -> Text:
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 
-def pages(rows: Iterable[Any], *, zone: str) -> Table:
-    """`pages`: the last coverage record of each page (`store.last_coverage()`, or `Coverage` values)."""
+def pages(rows: Iterable[Any], *, zone: str) -> RenderableType:
+    """`pages`: the last coverage record of each page (`store.last_coverage()`, or `Coverage` values).
+
+    What went wrong stands under the table: it may be long.
+    """
     table = _table(
         ("Страница", {"ratio": 1, "overflow": "fold"}),
         ("Итог", {"no_wrap": True}),
         ("В сети", {"justify": "right", "no_wrap": True}),
         ("У нас", {"justify": "right", "no_wrap": True}),
         ("Разница", {"justify": "right", "no_wrap": True}),
-        ("Новых", {"justify": "right", "no_wrap": True}),
         ("Задержка", {"justify": "right", "no_wrap": True}),
-        ("Последний успех", {"no_wrap": True}),
+        ("Успех", {"no_wrap": True}),
     )
     table.expand = True
+    problems: list[RenderableType] = []
     for raw in rows:
         r = _plain_dict(raw)
         outcome = r.get("outcome")
@@ -293,7 +296,8 @@ def pages(rows: Iterable[Any], *, zone: str) -> Table:
             page.append(f"  {_network(r['network'])}", style="dim")
         if r.get("problem"):
             code = f" (код {plain(r['code'])})" if r.get("code") else ""
-            page.append(f"\n{plain(r['problem'], 400)}{code}", style="red" if style == "red" else "yellow")
+            told = f"{page.plain.partition('  ')[0]}: {plain(r['problem'], 400)}{code}"
+            problems.append(Text(told, style="red" if style == "red" else "yellow"))
         gap = r.get("gap")
         success = r.get("last_success_at")
         if success is None and outcome in ("complete", "partial"):
@@ -304,11 +308,16 @@ def pages(rows: Iterable[Any], *, zone: str) -> Table:
             _number(r.get("counter")),
             _number(r.get("stored")),
             Text("?" if gap is None else str(gap), style="yellow" if gap else "dim" if gap is None else ""),
-            _number(r.get("new")),
             Text(span(r.get("delay_p50"))),
-            Text(when(success, zone, empty="не было"), style="" if success else "red"),
+            Text(_short(success, zone), style="" if success else "red"),
         )
-    return table
+    return Group(table, *problems)
+
+
+def _short(at: Any, zone: str) -> str:
+    """ "24.11 21:15": the year of a recent moment goes without saying."""
+    told = when(at, zone, empty="не было")
+    return told[:5] + told[10:] if len(told) == 16 else told
 
 
 def _number(value: Any) -> Text:
