@@ -152,8 +152,8 @@ def _dump(db: Database, to: Path) -> None:
                     if not db.is_sqlite:
                         last = max(last, source.execute(text(f"SELECT last_value FROM {name}_ids")).scalar_one())
                     target.execute(counters.update().where(counters.c.name == name).values(value=last))
-        with closing(sqlite3.connect(to)) as conn:
-            conn.execute("PRAGMA journal_mode=DELETE")
+    with closing(sqlite3.connect(to)) as conn:
+        conn.execute("PRAGMA journal_mode=DELETE")
 
 
 def _copy_rows(source: Any, target: Any) -> None:

@@ -49,17 +49,20 @@ def number(id_: str | int, what: str = "сообщения") -> int:
 
 def find(db: Database, f: QueueFilter) -> Iterator[dict[str, Any]]:
     """Residents' messages that pass the filter, in its order, one at a time from one snapshot."""
+    if db.in_memory:  # its one connection must be free before anybody does something with the first message
+        with db.read() as conn:
+            rows = conn.execute(_listing(conn, f)).all()
+        yield from (plain(message_view(row._mapping)) for row in rows)
+        return
     with db.read() as conn:
-        query = _ordered(conn, _filtered(f), f)
-        if f.limit is not None:
-            query = query.limit(f.limit)
-        if db.in_memory:  # its one connection is free again before anybody does something with the first message
-            rows = conn.execute(query).all()
-            yield from (plain(message_view(row._mapping)) for row in rows)
-            return
-        with conn.execution_options(stream_results=True, yield_per=500).execute(query) as result:
+        with conn.execution_options(stream_results=True, yield_per=500).execute(_listing(conn, f)) as result:
             for row in result:
                 yield plain(message_view(row._mapping))
+
+
+def _listing(conn: Any, f: QueueFilter) -> Select[Any]:
+    query = _ordered(conn, _filtered(f), f)
+    return query if f.limit is None else query.limit(f.limit)
 
 
 def _filtered(f: QueueFilter) -> Select[Any]:
