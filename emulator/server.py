@@ -360,6 +360,7 @@ class _Handler(socketserver.StreamRequestHandler):
         except _Bad as bad:
             out.keep = False
             out.send(bad.status, orjson.dumps({"error": _REASONS.get(bad.status, "")}))
+            self._drain()
             return False
         except OSError:
             return False
@@ -369,6 +370,14 @@ class _Handler(socketserver.StreamRequestHandler):
             out.keep = False
             out.send(500, b'{"error":"emulator failure"}')
             raise
+
+    def _drain(self) -> None:
+        """Read on for a moment: closing with unread bytes would reset the connection before the answer is read."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(1)
+        left = MAX_BODY
+        while left > 0 and (part := self.connection.recv(65536)):
+            left -= len(part)
 
     def _line(self) -> bytes:
         line = self.rfile.readline(MAX_LINE + 1)
