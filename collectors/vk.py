@@ -519,8 +519,8 @@ class VkCollector(Collector):
 class _Reading:
     """One walk over the comments of one post.
 
-    Full walks read oldest first, to the end. Others read newest first and stop once they have met what is stored, nothing
-    stored is missing on the way, and stored plus new makes the counter; when it never does, they have read everything.
+    Full walks read oldest first, to the end. Others read newest first and stop once they have met what is stored,
+    nothing stored is missing on the way, and stored plus new makes the counter; else they read everything as well.
     What a counter can't tell (one reply more in an old thread, another comment less) waits for the next full walk.
     """
 

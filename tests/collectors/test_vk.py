@@ -152,7 +152,7 @@ class TestVk(CollectorContract):
         closed, other = world.pages.values()
         closed.errors["page"] = code
         with self.emulate(world) as emulator:
-            settings = self.configure(emulator.url, closed.id)
+            settings = self.configure(emulator.url, closed.id, requests_per_second=10000)
             collector = collectors.make(settings, "vk")
             ref = PageRef("vk", closed.id)
             shelf = Shelf()
