@@ -54,6 +54,7 @@ RESOLVE_AGAIN = timedelta(days=1)
 RECENT_OVERLAP = timedelta(days=2)  # posts are listed again this far back: postponed and restored ones turn up late
 FLUSH_AFTER = timedelta(seconds=5)  # an emergency must not wait for a batch to fill
 CONSECUTIVE_FAILURES = 5  # posts failing in a row after which the page's run ends
+AHEAD = 25  # posts a collector may read ahead
 ATTEMPTS_PER_POST = 2  # an inconsistent walk is made again at once
 
 
@@ -471,9 +472,11 @@ class Poller:
             tally.posts = len(found)
             self.progress.posts_found(len(found), len(todo))
             failures = 0
-            for post, state, what in todo:
+            for number, (post, state, what) in enumerate(todo):
                 if self._stopping():
                     raise _Interrupted
+                if number % AHEAD == 0:
+                    collector.prefetch(ref, [(p, w == "full") for p, _, w in todo[number : number + AHEAD]])
                 if self._deadline is not None and self.now() > self._deadline:
                     tally.problem(Outcome.partial, "время запуска вышло; остальное возьмёт следующий запуск")
                     break
