@@ -1,0 +1,285 @@
+"""Topics and the need for a reaction: a linear model over word features, summed word by word.
+
+Features of a word: its lemma, the character n-grams of its form, and the pair it makes with the word before. A text's
+scores are `bias + sum(word vectors + pair vectors) / sqrt(number of words)`, so a word's vector is worked out once and a
+batch is a gather and a sum. Weights are 8-bit integers with a scale per class, in `weights.npz` (plain arrays).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from classifier.words import Word
+from settings import ConfigError
+
+FORMAT = 1
+TAXONOMY = Path(__file__).parent / "taxonomy.tsv"
+NONE = "-"  # the class "no group", "no topic"
+PLACE_FEATURE = "<место>"
+NUMBER_FEATURE = "<число>"
+NGRAMS = (3, 4, 5)
+_PAIR_FACTOR = np.uint32(0x9E3779B1)
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What the model says of one text; `required` = probability that a reaction is needed."""
+
+    topic: str | None
+    group: str | None
+    confidence: float
+    required: float
+
+
+def feature(name: str) -> int:
+    """The 32-bit key of a feature."""
+    return zlib.crc32(name.encode())
+
+
+def word_features(word: Word, is_place: bool) -> list[str]:
+    """Names of the features of one word; none for signs. Places and numbers are one feature each."""
+    form = word.russian
+    if not form[0].isalnum():
+        return ["s:" + form[0]] if form[0] in "?!" else []
+    if is_place:
+        return ["l:" + PLACE_FEATURE]
+    if form[0].isdigit():
+        return ["l:" + NUMBER_FEATURE]
+    if len(form) > 40:
+        return []
+    out = ["l:" + lemma for lemma in word.lemmas[:2]]
+    padded = f"^{word.lemmas[0] if not word.known else form}$"
+    for n in NGRAMS:
+        out += ["c:" + padded[i : i + n] for i in range(len(padded) - n + 1)]
+    return out
+
+
+def pair_key(word: Word, is_place: bool) -> int:
+    """The key that a word brings to pairs; 0 = makes no pair."""
+    form = word.russian
+    if not form[0].isalnum():
+        return 0
+    if is_place:
+        return feature(PLACE_FEATURE)
+    return feature(NUMBER_FEATURE if form[0].isdigit() else word.lemma)
+
+
+def pairs(keys: np.ndarray) -> np.ndarray:
+    """Keys of the pairs of neighbours: `out[i]` of words i-1 and i; 0 where either makes none."""
+    out = np.zeros(len(keys), np.uint32)
+    if len(keys) > 1:
+        a, b = keys[:-1], keys[1:]
+        with np.errstate(over="ignore"):
+            out[1:] = np.where((a != 0) & (b != 0), a * _PAIR_FACTOR ^ b, 0)
+    return out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """Class scores of a batch: float32 [texts, classes]."""
+
+    model: TopicModel
+    values: np.ndarray
+    groups: np.ndarray  # probabilities [texts, groups]
+    topics: np.ndarray  # probabilities [texts, topics]
+    required: np.ndarray
+
+    def best(self, i: int) -> Guess:
+        m = self.model
+        g = int(self.groups[i].argmax())
+        group, p = m.groups[g], float(self.groups[i, g])
+        required = float(self.required[i])
+        if group == NONE or p < m.group_threshold:
+            return Guess(None, None, p if group == NONE else 0.0, required)
+        t, q = self._topic(i, group)
+        if t is None or q < m.topic_threshold:
+            return Guess(None, group, p, required)
+        return Guess(t, group, p * q, required)
+
+    def _topic(self, i: int, group: str) -> tuple[str | None, float]:
+        columns = self.model.topics_in.get(group)
+        if columns is None:
+            return None, 0.0
+        shares = self.topics[i, columns]
+        total = float(shares.sum())
+        k = int(shares.argmax())
+        name = self.model.topics[columns[k]]
+        return (None if name.endswith(NONE) else name), (float(shares[k]) / total if total else 0.0)
+
+
+class TopicModel:
+    """Loaded weights and the cache of word vectors."""
+
+    def __init__(self, arrays: dict[str, np.ndarray], meta: dict) -> None:
+        self.groups: list[str] = meta["groups"]
+        self.topics: list[str] = meta["topics"]  # ids; "<group>/-" = a topic of the group that is not told
+        self.group_threshold: float = meta["group_threshold"]
+        self.topic_threshold: float = meta["topic_threshold"]
+        self._vocabulary: list[str] = meta.get("lemmas", [])
+        self._weights = arrays["weights"]
+        self._scale = arrays["scale"].astype(np.float32)
+        self._bias = arrays["bias"].astype(np.float32)
+        self._keys = {int(k): i for i, k in enumerate(arrays["keys"])}
+        self._pair_keys = arrays["pair_keys"]
+        self._pair_weights = arrays["pair_weights"]
+        self.version = meta["version"]
+        self.titles, self.group_titles, self._groups_of = read_taxonomy()
+        inside: dict[str, list[int]] = {}
+        for i, topic in enumerate(self.topics):
+            group = topic.split("/")[0] if topic.endswith(NONE) else self._groups_of.get(topic, "")
+            inside.setdefault(group, []).append(i)
+        self.topics_in = {g: np.array(c) for g, c in inside.items()}
+        self.forget_rows()
+
+    @classmethod
+    def load(cls, folder: Path) -> TopicModel:
+        """Read a model's folder; one clear sentence when it is missing or broken."""
+        try:
+            with np.load(folder / "weights.npz", allow_pickle=False) as archive:
+                arrays = {k: archive[k] for k in archive.files}
+            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+            if meta.get("format") != FORMAT:
+                raise ConfigError(f"{folder}: модель другой версии; обучите её заново: otklik model train")
+            return cls(arrays, meta)
+        except (OSError, ValueError, KeyError, EOFError) as e:
+            raise ConfigError(
+                f"{folder}: не читается модель ({type(e).__name__}); проверьте classifier.model или переустановите программу"
+            ) from None
+
+    def spellable(self) -> list[str]:
+        """Frequent lemmas of the model, to mend typing errors against."""
+        return self._vocabulary
+
+    def title(self, topic: str) -> str:
+        return self.titles.get(topic, topic)
+
+    def group_title(self, group: str) -> str:
+        return self.group_titles.get(group, group)
+
+    def group_of(self, topic: str) -> str | None:
+        return self._groups_of.get(topic)
+
+    # --- rows ---
+
+    def forget_rows(self) -> None:
+        """Empty the cache of word vectors (row 0 stays: the empty word)."""
+        classes = len(self._bias)
+        self._rows = np.zeros((1024, classes), np.float32)
+        self._pair_of = np.zeros(1024, np.uint32)
+        self._counts = np.zeros(1024, np.float32)
+        self._used = 1
+        self._same: dict[tuple, int] = {}
+
+    def row(self, word: Word, is_place: bool) -> int:
+        """The row of a word's vector, made when new."""
+        names = word_features(word, is_place)
+        if not names:
+            return 0
+        found = [i for i in (self._keys.get(feature(n)) for n in names) if i is not None]
+        key = (pair_key(word, is_place), *found)
+        row = self._same.get(key)
+        if row is not None:
+            return row
+        if self._used == len(self._rows):
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+            self._pair_of = np.concatenate([self._pair_of, np.zeros_like(self._pair_of)])
+            self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
+        row = self._used
+        self._used += 1
+        if found:
+            self._rows[row] = self._weights[found].sum(0, dtype=np.int32) * self._scale
+        self._pair_of[row] = key[0]
+        self._counts[row] = 1.0 if word.form[0].isalnum() else 0.0
+        self._same[key] = row
+        return row
+
+    # --- scores ---
+
+    def scores(self, texts: Sequence[Sequence[int]]) -> Scores:
+        """Scores of texts given as rows of their words."""
+        flat: list[int] = []
+        starts: list[int] = []
+        for rows in texts:
+            starts.append(len(flat))
+            flat.append(0)
+            flat.extend(rows)
+        if not starts:
+            empty = np.zeros((0, len(self._bias)), np.float32)
+            return Scores(self, empty, empty[:, : len(self.groups)], empty, empty[:, 0])
+        ids = np.array(flat)
+        sums = np.add.reduceat(self._rows[ids], starts)
+        counts = np.add.reduceat(self._counts[ids], starts)
+        keys = pairs(self._pair_of[ids])
+        if len(self._pair_keys):
+            at = np.minimum(np.searchsorted(self._pair_keys, keys), len(self._pair_keys) - 1)
+            hits = np.flatnonzero((self._pair_keys[at] == keys) & (keys != 0))
+            if len(hits):
+                owner = np.searchsorted(np.array(starts), hits, side="right") - 1
+                np.add.at(sums, owner, self._pair_weights[at[hits]] * self._scale)
+        values = sums / np.sqrt(np.maximum(counts, 1.0))[:, None] + self._bias
+        g, t = len(self.groups), len(self.topics)
+        required = 1.0 / (1.0 + np.exp(-values[:, g + t]))
+        return Scores(self, values, _softmax(values[:, :g]), _softmax(values[:, g : g + t]), required)
+
+    def explain(self, scores: Scores, i: int, words: Sequence[Word]) -> dict:
+        """Top three topics with probabilities and the words that speak for the best one."""
+        order = np.argsort(-scores.groups[i])[:3]
+        top = []
+        for g in order:
+            group = self.groups[g]
+            topic, share = scores._topic(i, group) if group != NONE else (None, 0.0)
+            top.append(
+                {
+                    "group": None if group == NONE else group,
+                    "group_title": self.group_title(group) if group != NONE else "без темы",
+                    "probability": round(float(scores.groups[i, g]), 4),
+                    "topic": topic,
+                    "topic_title": self.title(topic) if topic else None,
+                    "topic_share": round(share, 4),
+                }
+            )
+        best = int(order[0])
+        column = self._rows[[w.row for w in words], best] if words else np.zeros(0)
+        weights = sorted(zip((w.lemma for w in words), column.tolist(), strict=True), key=lambda p: -abs(p[1]))
+        return {
+            "top": top,
+            "weights": [{"lemma": lemma, "weight": round(value, 3)} for lemma, value in weights if value][:12],
+            "required": round(float(scores.required[i]), 4),
+        }
+
+
+def read_taxonomy() -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Titles of topics, titles of groups, group of each topic; all by id."""
+    titles: dict[str, str] = {}
+    group_titles: dict[str, str] = {}
+    groups: dict[str, str] = {}
+    for line in TAXONOMY.read_text(encoding="utf-8").splitlines():
+        group, topic, title = line.split("\t")
+        if topic == NONE:
+            group_titles[group] = title
+        else:
+            titles[topic], groups[topic] = title, group
+    return titles, group_titles, groups
+
+
+def digest(arrays: dict[str, np.ndarray]) -> str:
+    """A short name of the weights' bytes."""
+    h = hashlib.sha256()
+    for name in sorted(arrays):
+        h.update(name.encode())
+        h.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return h.hexdigest()[:10]
+
+
+def _softmax(values: np.ndarray) -> np.ndarray:
+    if not values.shape[1]:
+        return values
+    e = np.exp(values - values.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)

@@ -1,0 +1,241 @@
+"""Train the topic model: `python -m classifier.train [--shared DIR] [--out DIR]`.
+
+Data: the room's own examples (`examples/*.txt`, always) and, when there, the appeals and ordinary texts of a shared data
+folder. Sets whose licence is non-commercial are never read. Same input, same bytes. Needs scikit-learn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import os
+import re
+import zipfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from classifier import text, topics
+from classifier.judge import GAZETTEER, MODEL, RULES
+from classifier.places import Gazetteer
+from classifier.rules import RuleBook
+from classifier.topics import NONE
+from classifier.words import Lexicon, Word
+
+EXAMPLES = Path(__file__).parent / "examples"
+ANY = "?"  # not labelled for this head
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """`group`, `topic`: ids, NONE, or ANY; `required`: 1, 0, or None when unknown; `weight` in the loss."""
+
+    text: str
+    group: str
+    topic: str
+    required: int | None
+    weight: float = 1.0
+
+
+def own_examples() -> list[Example]:
+    """`[group topic]` headings, one comment a line; `+` before a line = no reaction needed, `-` = needed."""
+    out = []
+    known = topics.read_taxonomy()[2]
+    for path in sorted(EXAMPLES.glob("*.txt")):
+        group, topic = NONE, NONE
+        for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            line = line.strip()
+            if not line or line.startswith("#"):
+                continue
+            if line.startswith("["):
+                group, _, topic = line[1:-1].partition(" ")
+                topic = topic.strip() or NONE
+                if topic != NONE and known.get(topic) != group:
+                    raise SystemExit(f"{path.name}:{n}: no such topic in this group: {group} {topic}")
+                continue
+            required = 0 if line.startswith("+") or (group == NONE and not line.startswith("-")) else 1
+            out.append(Example(line.lstrip("+- "), group, topic, required, 3.0))
+    return out
+
+
+def appeals(shared: Path, names: tuple[str, ...] = ("train", "extra")) -> list[Example]:
+    """Letters, and their sentences as shorter examples."""
+    out = []
+    for name in names:
+        for row in csv.DictReader((shared / "data/appeals" / f"{name}.csv").open(encoding="utf-8")):
+            group = row["group"] or ANY
+            topic = row["topic_id"] or ANY
+            if group == ANY:
+                continue
+            out.append(Example(row["text"], group, topic, 1))
+    return out
+
+
+def ordinary(shared: Path, limit: int = 2500) -> list[Example]:
+    """Talk of no administration's concern: group none, no reaction."""
+    rows = list(csv.DictReader((shared / "data/ordinary/rusentitweet.csv").open(encoding="utf-8")))
+    kept = [
+        r["text"].replace("@user", "").replace("[url]", "").strip() for r in rows[:limit] if not r["emergency_words"]
+    ]
+    return [Example(t, NONE, NONE, 0, 0.5) for t in kept if len(t) > 3]
+
+
+class Featuriser:
+    """Text -> word features and pairs, exactly as `topics` does at run time."""
+
+    def __init__(self) -> None:
+        book = RuleBook.load(RULES)
+        gazetteer = Gazetteer.load(GAZETTEER)
+        self._gazetteer = gazetteer
+        self._book = book
+        self.places: dict[str, bool] = {}
+        self.lexicon = Lexicon(self._note, book.lemmas(), gazetteer.is_name)
+
+    def _note(self, word: Word) -> None:
+        far = word.tag is not None and word.known and "Geox" in word.tag
+        self.places[word.form] = word.form[0].isalnum() and (self._gazetteer.meant(word) is not None or far)
+
+    def __call__(self, raw: str) -> tuple[list[int], list[int], int]:
+        """Keys of word features, keys of pairs, number of words."""
+        clean, _ = text.clean(raw)
+        words = [self.lexicon[t] for t in text.TOKEN.findall(clean)]
+        singles: list[int] = []
+        for word in words:
+            singles += [topics.feature(n) for n in topics.word_features(word, self.places[word.form])]
+        keys = np.array([0] + [topics.pair_key(w, self.places[w.form]) for w in words], np.uint32)
+        doubles = [int(k) for k in topics.pairs(keys) if k]
+        count = sum(w.form[0].isalnum() and len(w.form) <= 40 for w in words)
+        return singles, doubles, count
+
+
+def matrix(featurised, singles: dict[int, int], doubles: dict[int, int]):
+    """Sparse features scaled as at run time: [texts, features + pairs]."""
+    from scipy.sparse import csr_matrix
+
+    data, columns, starts = [], [], [0]
+    for ones, twos, count in featurised:
+        found = Counter(singles[k] for k in ones if k in singles)
+        for k in twos:
+            if k in doubles:
+                found[len(singles) + doubles[k]] += 1
+        scale = 1.0 / np.sqrt(max(count, 1))
+        for column in sorted(found):
+            columns.append(column)
+            data.append(found[column] * scale)
+        starts.append(len(columns))
+    return csr_matrix((data, columns, starts), shape=(len(featurised), len(singles) + len(doubles)), dtype=np.float32)
+
+
+def vocabulary(featurised, which: int, at_least: int) -> dict[int, int]:
+    """Keys seen in at least so many texts -> columns, by key."""
+    seen: Counter[int] = Counter()
+    for item in featurised:
+        seen.update(set(item[which]))
+    kept = sorted(k for k, n in seen.items() if n >= at_least)
+    return {k: i for i, k in enumerate(kept)}
+
+
+def fit(x, labels: list[str], weights: np.ndarray, c: float) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Multinomial logistic regression: class names, weights [features, classes], bias [classes]."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=c, max_iter=200, tol=1e-3)
+    model.fit(x, labels, sample_weight=weights)
+    coef, bias = model.coef_, model.intercept_
+    return [str(k) for k in model.classes_], coef.T.astype(np.float32), bias.astype(np.float32)
+
+
+def train(examples: list[Example], c_group: float = 20.0, c_topic: float = 40.0, c_required: float = 5.0):
+    """Examples -> (arrays, meta) of a model."""
+    featurise = Featuriser()
+    featurised = [featurise(e.text) for e in examples]
+    singles, doubles = vocabulary(featurised, 0, 2), vocabulary(featurised, 1, 3)
+    x = matrix(featurised, singles, doubles)
+    weights = np.array([e.weight for e in examples], np.float32)
+
+    def head(labels: list[str | None], c: float):
+        rows = np.array([i for i, label in enumerate(labels) if label is not None and label != ANY])
+        return fit(x[rows], [str(labels[i]) for i in rows], weights[rows], c)
+
+    groups, wg, bg = head([e.group for e in examples], c_group)
+    topic_labels = [f"{e.group}/{NONE}" if e.topic == NONE else e.topic for e in examples]
+    names, wt, bt = head(
+        [None if e.group in (NONE, ANY) else t for e, t in zip(examples, topic_labels, strict=True)], c_topic
+    )
+    _, wr, br = head([None if e.required is None else str(e.required) for e in examples], c_required)
+    # Two classes give one column: the log-odds of "required".
+    w = np.hstack([wg, wt, wr])
+    bias = np.concatenate([bg, bt, br])
+    scale = np.maximum(np.abs(w).max(0), 1e-9) / 127.0
+    packed = np.round(w / scale).astype(np.int8)
+    order = np.argsort(np.array(list(doubles), np.uint32), kind="stable") if doubles else np.zeros(0, int)
+    arrays = {
+        "weights": packed[: len(singles)],
+        "keys": np.array(list(singles), np.uint32),
+        "pair_weights": packed[len(singles) :][order],
+        "pair_keys": np.array(list(doubles), np.uint32)[order],
+        "scale": scale.astype(np.float32),
+        "bias": bias.astype(np.float32),
+    }
+    lemmas: Counter[str] = Counter()
+    for example in examples:
+        clean, _ = text.clean(example.text)
+        forms = set(text.TOKEN.findall(clean))
+        lemmas.update({featurise.lexicon[f].lemma for f in forms if featurise.lexicon[f].known})
+    meta = {
+        "format": topics.FORMAT,
+        "version": topics.digest(arrays),
+        "groups": groups,
+        "topics": names,
+        "group_threshold": 0.3,
+        "topic_threshold": 0.25,
+        "examples": len(examples),
+        "lemmas": sorted(k for k, n in lemmas.items() if n >= 3 and len(k) >= 6 and re.fullmatch("[а-я]+", k)),
+    }
+    return arrays, meta
+
+
+def save(arrays: dict[str, np.ndarray], meta: dict, folder: Path) -> None:
+    """Write the model's folder with fixed times, so that equal weights are equal bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(folder / "weights.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in sorted(arrays):
+            buffer = io.BytesIO()
+            np.save(buffer, arrays[name], allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, buffer.getvalue())
+    (folder / "meta.json").write_text(
+        json.dumps(meta, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
+
+
+def examples_for(shared: Path | None) -> list[Example]:
+    out = own_examples()
+    if shared is not None and (shared / "data/appeals").is_dir():
+        out += appeals(shared) + ordinary(shared)
+    return out
+
+
+def default_shared() -> Path:
+    return Path(os.environ.get("OTKLIK_SHARED", Path(__file__).parent.parent.parent / "shared"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", type=Path, default=default_shared())
+    parser.add_argument("--out", type=Path, default=MODEL)
+    args = parser.parse_args()
+    examples = examples_for(args.shared)
+    arrays, meta = train(examples)
+    save(arrays, meta, args.out)
+    size = (args.out / "weights.npz").stat().st_size
+    print(f"{len(examples)} examples, {len(meta['topics'])} topics, version {meta['version']}, {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
