@@ -1,0 +1,110 @@
+"""`make soak`: the long runs of the proofs, on both databases. Small ones are in `make test`.
+
+python -m tests.soak [kills|overlap|schedules|faults]… [--kills N] [--runs N] [--schedules N] [--database KIND]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.postgres import Server
+from tests.proofs.lab import Storm, kill_at_random, laboratory, overlap
+
+ROOM = "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+@contextmanager
+def database(kind: str) -> Iterator[str]:
+    if kind == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="otklik-soak-", dir=ROOM) as folder:
+            yield f"sqlite:///{folder}/otklik.db"
+        return
+    server = Server().start()
+    try:
+        yield server.url(server.create())
+    finally:
+        server.stop()
+
+
+def kills(kind: str, n: int) -> bool:
+    with database(kind) as url, laboratory(url, Storm(steps=n * 2, comments=100), batch=50) as lab:
+        result = kill_at_random(lab, n, say=print)
+    print(f"kills, {kind}: {result}", flush=True)
+    return _verdict(result.wrong)
+
+
+def overlapping(kind: str, n: int) -> bool:
+    with database(kind) as url, laboratory(url, Storm(steps=n, comments=40), batch=50) as lab:
+        result = overlap(lab, n, say=print)
+    print(f"overlap, {kind}: {result}", flush=True)
+    return _verdict(result.wrong)
+
+
+def _verdict(wrong: list[str]) -> bool:
+    for line in wrong:
+        print(f"  WRONG: {line}", flush=True)
+    return not wrong
+
+
+def pytest(what: list[str], **environment: str) -> bool:
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--timeout=0", *what]
+    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode == 0
+
+
+def schedules(n: int, workers: int = 2) -> bool:
+    """The same state machine in several processes, each with a seed of its own."""
+    started = time.monotonic()
+    code = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    running = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                code,
+                "tests/proofs/test_schedules.py",
+                "-q",
+                "-x",
+                "--timeout=0",
+                f"--hypothesis-seed={i}",
+            ],
+            env={**os.environ, "OTKLIK_SCHEDULES": str(n // workers)},
+        )
+        for i in range(workers)
+    ]
+    codes = [p.wait() for p in running]
+    good = not any(codes)
+    print(f"schedules: {n} in {time.monotonic() - started:.0f} s, {'all agree' if good else 'WRONG'}", flush=True)
+    return good
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=["kills", "overlap", "schedules", "faults"])
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--schedules", type=int, default=10_000)
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
+    asked = parser.parse_args()
+    good = True
+    for kind in asked.database or ["sqlite", "postgresql"]:
+        if "kills" in asked.parts:
+            good &= kills(kind, asked.kills)
+        if "overlap" in asked.parts:
+            good &= overlapping(kind, asked.runs)
+    if "schedules" in asked.parts:
+        good &= schedules(asked.schedules)
+    if "faults" in asked.parts:
+        good &= pytest(["tests/collectors", "tests/emulator"], OTKLIK_LONG="1")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
