@@ -380,6 +380,10 @@ def _show(what: str, value: Any, **options: Any) -> None:
 
     state = _state()
     options.setdefault("zone", state.zone)
+    if what in ("queue", "message"):
+        from classifier.names import titles
+
+        options["names"] = titles()
     _console().print(getattr(show, what)(value, **options))
 
 
@@ -503,9 +507,10 @@ def classify(
         if as_json:
             emit(found)
         else:
+            from classifier.names import titles
             from desk import show
 
-            _console().print(show.assessment(found, text))
+            _console().print(show.assessment(found, text, names=titles()))
         return
     if sys.stdin.isatty():
         raise ConfigError('нет текста; напишите otklik classify "Нет воды в Хкеме" или подайте NDJSON на stdin')
@@ -620,15 +625,14 @@ def queue_correct(
     as_json: Json = False,
 ) -> None:
     """Исправить оценку; слово человека не перезаписывается."""
-    from classifier import find_places, topic_group
+    from classifier.names import find_places, topic_and_group
     from settings import ConfigError
 
     changes: dict[str, Any] = {}
     if topic is not None:
-        changes["topic_group"] = topic_group(topic)
-        changes["topic"] = topic if changes["topic_group"] != topic else None
+        changes["topic"], changes["topic_group"] = topic_and_group(topic)
     if place:
-        changes["places"] = find_places(place, _state().settings.classifier.gazetteer)
+        changes["places"] = find_places(place, _gazetteer())
     if urgency is not None:
         if urgency not in ("urgent", "prompt", "none"):
             raise ConfigError(f"--urgency {urgency}: допустимо urgent, prompt или none")
@@ -644,6 +648,29 @@ def queue_correct(
     with _state().store() as store:
         found = store.correct(id, changes, by=_who(by), now=_now())
     emit(found) if as_json else _show("message", found)
+
+
+def _gazetteer() -> Any:
+    from classifier.judge import GAZETTEER
+    from classifier.places import Gazetteer
+
+    return Gazetteer.load(Path(_state().settings.classifier.gazetteer or GAZETTEER))
+
+
+@app.command()
+def topics(as_json: Json = False) -> None:
+    """Темы и группы тем: их id и названия."""
+    from classifier.topics import read_taxonomy
+
+    names, groups, group_of = read_taxonomy()
+    if as_json:
+        emit([{"id": t, "title": names[t], "group": g, "group_title": groups[g]} for t, g in group_of.items()])
+        return
+    for group, title in groups.items():
+        print(f"{title}  ({group})")
+        for topic, of in group_of.items():
+            if of == group:
+                print(f"    {topic:34} {names[topic]}")
 
 
 Consumer = Annotated[str, typer.Option("--consumer", help="Имя получателя.")]
@@ -688,15 +715,10 @@ def feed_read(
     follow: Annotated[bool, typer.Option("--follow", help="Ждать новых.")] = False,
 ) -> None:
     """События по порядку, NDJSON, одно на строку."""
-    from feed.read import read
+    from feed.read import copy
 
     with _state().store() as store, _stop_on_signals() as stop:
-        out = sys.stdout.buffer
-        for line in read(store, after, limit, follow, stop=stop):
-            out.write(line)
-            if follow:
-                out.flush()
-        out.flush()
+        copy(store, sys.stdout.buffer, after, limit, follow=follow, stop=stop.is_set)
 
 
 @feed_app.command("schema")
