@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from pathlib import Path
 
 from classifier.places import Gazetteer, as_place
 from classifier.topics import read_taxonomy
