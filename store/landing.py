@@ -93,12 +93,10 @@ class _Batch:
             return set(), 0
         tx = self.tx
         rows = [self._row(id_, self.judged[k]) for id_, k in zip(tx.allocate("messages", len(keys)), keys, strict=True)]
-        if tx.is_sqlite:
-            tx.insert_many(messages, rows)
+        inserted = tx.insert_many(messages, rows, unless_known="external_id")
+        if inserted is None:  # SQLite: this writer is alone, nothing came in between
             inserted = set(keys)
-        else:
-            query = tx.insert(messages).on_conflict_do_nothing(index_elements=["network", "external_id"])
-            inserted = set(tx.execute(query.returning(messages.c.external_id), rows).scalars())
+        elif len(inserted) < len(rows):
             rows = [r for r in rows if r["external_id"] in inserted]
         named = []
         own = 0

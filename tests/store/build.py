@@ -77,7 +77,8 @@ def dense(store: Any) -> bool:
 
 # --- processes --------------------------------------------------------------------------------------------------------
 
-_SPAWN = multiprocessing.get_context("spawn")
+_FRESH = multiprocessing.get_context("forkserver")  # processes that share nothing with this one, but start quickly
+_FRESH.set_forkserver_preload(["store.facade", "sqlite3", "psycopg", "alembic.command"])
 
 
 def _child(work: Callable[..., Any], args: Sequence[Any], barrier: Any, results: Any) -> None:
@@ -90,9 +91,9 @@ def _child(work: Callable[..., Any], args: Sequence[Any], barrier: Any, results:
 
 def together(work: Callable[..., Any], arguments: Sequence[Sequence[Any]]) -> list[Any]:
     """Run `work(*args)` in a process for each of `arguments`, all at once; their results, in any order."""
-    barrier = _SPAWN.Barrier(len(arguments))
-    results = _SPAWN.Queue()
-    children = [_SPAWN.Process(target=_child, args=(work, args, barrier, results)) for args in arguments]
+    barrier = _FRESH.Barrier(len(arguments))
+    results = _FRESH.Queue()
+    children = [_FRESH.Process(target=_child, args=(work, args, barrier, results)) for args in arguments]
     for child in children:
         child.start()
     found = [results.get(timeout=120) for _ in children]
