@@ -390,6 +390,15 @@ class Poller:
                 except CollectError as e:
                     log.warning("page %s: %s", name, scrub(str(e)))
                     tally.problem(e.outcome, str(e), e.code)
+                except OtklikError:
+                    raise
+                except Exception as e:
+                    # A collector that breaks must not take the other pages with it.
+                    log.error("page %s: %s", name, type(e).__name__)
+                    log.debug("page %s", name, exc_info=True)
+                    tally.problem(
+                        Outcome.failed, f"внутренняя ошибка ({type(e).__name__}); сообщите разработчикам и повторите"
+                    )
                 ref = ref or self._fallback_ref(configured)
                 coverage = self._coverage(ref, started, tally, collector.manners.calls - calls_before)
                 self.store.add_coverage(report.run_id, coverage)
@@ -463,6 +472,8 @@ class Poller:
             for post in found:
                 state = states.get(post.id)
                 what = self._decide(post, state, options, server_now, first_run)
+                if what == "denied" and state is not None and not post.denied:
+                    post = replace(post, denied=True, problem=state.post.problem)
                 if what in ("full", "tail"):
                     todo.append((post, state, what))
                     if state is None:  # remembered before it is read: a run cut short must not forget it
@@ -519,10 +530,13 @@ class Poller:
         server_now: datetime,
         tally: _Tally,
     ) -> list[Post]:
-        """Recent posts of the page, then the known older ones whose turn it is; each with its counter of now."""
+        """Recent posts of the page, then the known older ones whose turn it is; each with its counter of now.
+
+        A success in the future (a clock was wrong) tells nothing: then everything is listed.
+        """
         since = options.since
         if since is None and not options.full and last_success_at is not None:
-            since = last_success_at - RECENT_OVERLAP
+            since = last_success_at - RECENT_OVERLAP if last_success_at <= server_now else None
         found: dict[str, Post] = {}
         try:
             for post in collector.posts(ref, since):
@@ -562,7 +576,7 @@ class Poller:
             return "gone"
         if post.denied:
             return "denied"
-        if options.full:
+        if options.full or (state is not None and state.post.gone):  # back again: its comments are taken for deleted
             return "full"
         if state is not None and state.post.denied and state.next_check_at and state.next_check_at > server_now:
             return "denied"
@@ -594,6 +608,9 @@ class Poller:
         elif what == "denied":
             tally.denied += 1
             tally.problem(Outcome.partial, post.problem or f"{post.url or post.id}: комментарии недоступны")
+            known_at = state.next_check_at if state is not None and state.post.denied else None
+            if known_at is not None and known_at > server_now:
+                check_at = known_at
             buffer.mark(PostMark(post, server_now, next_check_at=check_at))
         elif what in ("baseline", "empty"):
             walked = "baseline" if what == "baseline" else "full"
@@ -630,7 +647,8 @@ class Poller:
         first_seen_at: datetime,
     ) -> None:
         for attempt in range(1, ATTEMPTS_PER_POST + 1):
-            buffer.flush()  # so that `known` has what an earlier attempt brought
+            if attempt > 1:
+                buffer.flush()  # so that `known` has what the first attempt brought
             known = self.store.known(ref.network, post.id)
             walk = Walk(full=full or attempt > 1, known=known, cursor=state.cursor if state else None)
             walk.counter = post.counter
@@ -710,11 +728,13 @@ class Poller:
         elif outcome is Outcome.partial and tally.denied and not tally.seen and tally.denied >= with_comments:
             outcome = Outcome.blocked  # not one post's comments may be read
         delays = sorted(tally.delays)
+        # The next run lists posts since this time, so it may not lie after the network's now.
+        finished = self.now() + min(self._offsets.get(ref.network, timedelta(0)), timedelta(0))
         return Coverage(
             network=ref.network,
             page_id=ref.id,
-            started_at=started,
-            finished_at=self.now(),
+            started_at=min(started, finished),
+            finished_at=finished,
             outcome=outcome,
             counter=sum(counters) if counters else None,
             seen=tally.seen,
