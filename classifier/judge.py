@@ -69,7 +69,7 @@ class RoomJudge:
             meant = self._gazetteer.meant(word)
             if meant is not None:
                 grammar.append("PLACE")
-            elif word.tag is not None and word.known and "Geox" in word.tag:
+            elif word.known and places.is_far(word):
                 grammar.append("FAR_PLACE")
             if conduct.obscene(word.russian):
                 grammar.append("OBSCENE")
@@ -239,7 +239,7 @@ class RoomJudge:
         matches = self._book.matches("emergency", masks, total)
         if not matches:
             return None, None
-        matches.sort(key=lambda m: m.tokens)  # what is said first
+        matches.sort(key=lambda m: (-int(m.rule.section.settings.get("priority", "1")), m.tokens))  # then what is said first
         guards = self._book.matches("guard", masks, total)
         against: str | None = None
         for match in matches:
@@ -255,15 +255,16 @@ class RoomJudge:
     def _guarded(self, match: rules.Match, guards: Sequence[rules.Match], masks: Sequence[int]) -> str | None:
         """Why the match does not count, or None."""
         mine = set(match.tokens)
-        for i in match.tokens:
+        exempt = {*match.rule.skip, *match.rule.section.settings.get("skip", "").split(",")}
+        for i in match.tokens if match.rule.section.settings.get("deny") != "no" else ():
             if i and masks[i - 1] & self._not and (i - 1) not in mine and not match.rule.need & self._not:
                 return "отрицание"
         sentence = self._book.sentence(masks, match.tokens)
         for guard in guards:
             name, settings = guard.rule.section.name, guard.rule.section.settings
-            if name in match.rule.skip or (match.rule.sure and settings.get("strong") != "1"):
+            if name.replace(" ", "_") in exempt or (match.rule.sure and settings.get("strong") != "1"):
                 continue
-            if settings.get("scope") == "text" or any(i in sentence for i in guard.tokens):
+            if _reaches(settings.get("scope"), guard.tokens, match.tokens, sentence):
                 return name
         return None
 
@@ -320,6 +321,17 @@ class RoomJudge:
         if guess.required >= 0.5:
             return "required", []
         return "none", ["просьбы или жалобы не видно"]
+
+
+def _reaches(scope: str | None, guard: Sequence[int], match: Sequence[int], sentence: range) -> bool:
+    """A guard of this scope applies to the match: anywhere, on its words, before its words, or in its sentence."""
+    if scope == "text":
+        return True
+    if scope == "overlap":
+        return not set(guard).isdisjoint(match)
+    if scope == "before":
+        return guard[0] in sentence and guard[0] < match[-1]
+    return any(i in sentence for i in guard)
 
 
 def _union(masks: Sequence[int]) -> int:

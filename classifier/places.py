@@ -318,6 +318,15 @@ def streets(clean: str, index) -> list[Place]:
     return out
 
 
+def is_far(word: Word) -> bool:
+    """A geographical name of the dictionary (and not also a person's name)."""
+    return (
+        word.tag is not None
+        and "Geox" in word.tag
+        and not any("Name" in p.tag or "Surn" in p.tag for p in morph().parse(word.russian)[:4])
+    )
+
+
 def as_place(entry: Entry, span: tuple[int, int] | None, confidence: float) -> Place:
     return Place(entry.name, entry.kind, entry.parents, entry.lat, entry.lon, span, confidence)
 

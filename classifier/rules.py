@@ -8,7 +8,8 @@ A rule file (`rules/*.rules`, UTF-8) has concepts and sections; `#` begins a com
 
 Terms: a lemma (or a form as it stands), `=form`, `prefix*`, `@concept`, `(a|b|@c)`, or a grammatical concept in capitals (`PAST`, `NUMBER`).
 Between terms: nothing = within the next 3 tokens; `+` = the very next token; `>N` = within the next N; `~N` = within N
-tokens on either side (`~` alone: 6), all in one sentence; `&` = anywhere in the text.
+tokens on either side (`~` alone: 6), all in one sentence; `&` = within `FAR` tokens of the first
+term, sentences regardless.
 `!term` = nowhere in the sentence of the match, `!!term` = nowhere in the text. `skip=a,b` names guards that don't apply
 to this rule, `sure` = no guard but the strong ones does.
 """
@@ -25,6 +26,7 @@ from settings import ConfigError
 
 DEFAULT_GAP = 3
 DEFAULT_NEAR = 6
+FAR = 30
 _CONNECTOR = re.compile(r"^([+&]|[>~]\d*)$")
 _SPLIT = re.compile(r"\([^()]*\)|\S+")
 
@@ -230,7 +232,7 @@ class RuleBook:
         step = rule.steps[n]
         last = at[-1]
         if step.anywhere:
-            spots: Iterable[int] = range(len(masks))
+            spots: Iterable[int] = range(max(0, at[0] - FAR), min(len(masks), at[0] + FAR + 1))
         else:
             low, high = max(0, last + step.low), min(len(masks) - 1, last + step.high)
             spots = range(last + max(step.low, 1), high + 1)

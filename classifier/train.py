@@ -21,7 +21,7 @@ import numpy as np
 
 from classifier import text, topics
 from classifier.judge import GAZETTEER, MODEL, RULES
-from classifier.places import Gazetteer
+from classifier.places import Gazetteer, is_far
 from classifier.rules import RuleBook
 from classifier.topics import NONE
 from classifier.words import Lexicon, Word
@@ -96,7 +96,7 @@ class Featuriser:
         self.lexicon = Lexicon(self._note, book.lemmas(), gazetteer.is_name)
 
     def _note(self, word: Word) -> None:
-        far = word.tag is not None and word.known and "Geox" in word.tag
+        far = word.known and is_far(word)
         self.places[word.form] = word.form[0].isalnum() and (self._gazetteer.meant(word) is not None or far)
 
     def __call__(self, raw: str) -> tuple[list[int], list[int], int]:
