@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from store.values import Attachment, Author, Comment, PageRef, Post
@@ -21,6 +22,7 @@ _POST_ID = re.compile(r"(wall|photo|video|topic)(-?\d+)_(\d+)")
 _BOARD_ANSWER = re.compile(r"\[(?:id|club|public)\d+:bp-\d+_(\d+)\|")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 MAX_TEXT = 65_536
+_BIG = 2**63
 MAX_TIME = 253_402_300_799  # 9999-12-31
 
 
@@ -34,7 +36,7 @@ class Target:
 
     @property
     def id(self) -> str:
-        return f"{WORDS[self.kind]}{self.owner}_{self.item}"
+        return _target_id(self.kind, self.owner, self.item)
 
     @classmethod
     def parse(cls, post_id: str) -> Target | None:
@@ -51,14 +53,21 @@ class Target:
         return f"{SITE}{self.id}?reply={comment}" + (f"&thread={thread}" if thread else "")
 
 
+@lru_cache(maxsize=1024)
+def _target_id(kind: str, owner: int, item: int) -> str:
+    return f"{WORDS[kind]}{owner}_{item}"
+
+
 # --- small things ----------------------------------------------------------------------------------------------------
 
 
 def whole(value: Any) -> int | None:
     """`value` as an integer id or count, None for anything else."""
+    if type(value) is int and -_BIG < value < _BIG:  # nearly always
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if value == value and abs(value) < 2**63 else None
+    return int(value) if value == value and abs(value) < _BIG else None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -94,9 +103,16 @@ class Authors:
     def __init__(self, answer: Mapping[str, Any]) -> None:
         self._people = {whole(p.get("id")): p for p in rows(answer.get("profiles"))}
         self._groups = {whole(g.get("id")): g for g in rows(answer.get("groups"))}
+        self._made: dict[int | None, Author] = {}
 
     def __call__(self, from_id: int | None) -> Author:
         """Hidden (no id or 0) and deleted authors are `unknown`; the comment counts all the same."""
+        made = self._made.get(from_id)
+        if made is None:
+            made = self._made[from_id] = self._make(from_id)
+        return made
+
+    def _make(self, from_id: int | None) -> Author:
         if not from_id:
             return Author()
         if from_id < 0:
@@ -115,7 +131,7 @@ class Authors:
 
 def attachments(value: Any) -> tuple[Attachment, ...]:
     """Typed links that stay the same from call to call (VK signs direct file addresses anew each time)."""
-    return tuple(_attachment(a) for a in rows(value))
+    return tuple(_attachment(a) for a in rows(value)) if value else ()
 
 
 def _attachment(raw: Mapping[str, Any]) -> Attachment:
@@ -149,7 +165,7 @@ def comment(raw: Mapping[str, Any], target: Target, page: PageRef, authors: Auth
     from_id = whole(raw.get("from_id"))
     text = clean(raw.get("text"))
     above = raw.get("parents_stack")
-    stack = [n for i in above if (n := whole(i))] if isinstance(above, list) else []
+    stack = [n for i in above if (n := whole(i))] if above and isinstance(above, list) else ()
     parent = whole(raw.get("reply_to_comment")) or (stack[-1] if stack else None) or under
     if target.kind == "topic" and (answer := _BOARD_ANSWER.match(text)):
         parent = int(answer[1])
