@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak bench lint format clean
+.PHONY: demo test soak bench lint format transcript schema clean
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("otklik needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -22,6 +22,12 @@ soak: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m tests.bench
+
+transcript: $(VENV)/.ready
+	$(BIN)/python -m tests.transcript
+
+schema: $(VENV)/.ready
+	$(BIN)/python -m feed.schema docs/schema
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -145,7 +145,7 @@ def run_demo(run: Run, *, pause: float = 0.0) -> int:
             stage.title("2. Проходит час: жители пишут. Сбор находит новое, чрезвычайное сразу уходит Главе")
             world.advance_to("act1")
             stage.command(run, config, ["collect"])
-            for text in list(phone.heard)[:1]:
+            for text in [t for t in phone.heard if t.endswith("alerts ack 1")]:
                 stage.note("Телефон Главы:")
                 for line in text.splitlines():
                     print(f"    {line}")
