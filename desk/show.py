@@ -41,6 +41,16 @@ OUTCOME = {
     "rate_limited": ("предел запросов", "yellow"),
     "failed": ("ошибка", "red"),
 }
+ATTACHMENT = {
+    "photo": "фото",
+    "video": "видео",
+    "audio": "звук",
+    "doc": "файл",
+    "link": "ссылка",
+    "sticker": "наклейка",
+    "graffiti": "рисунок",
+    "poll": "опрос",
+}
 DEADLINE = {"route": "направить", "urgent": "ответить (срочно)", "prompt": "ответить (оперативно)", "due": "срок"}
 ALERT_STATE = {
     "raised": ("ждёт подтверждения", "bold red"),
@@ -116,7 +126,11 @@ def _words(message: Mapping[str, Any]) -> str:
     text = plain(message.get("text"))
     if text:
         return text
-    kinds = [plain(a.get("kind")) for a in message.get("attachments") or () if isinstance(a, Mapping)]
+    kinds = [
+        ATTACHMENT.get(str(a.get("kind")), plain(a.get("kind")))
+        for a in message.get("attachments") or ()
+        if isinstance(a, Mapping)
+    ]
     return f"[{', '.join(kinds)}]" if kinds else "[без текста]"
 
 
@@ -210,7 +224,7 @@ def message(
             )
         parts += [Text(), table]
     if raised := message.get("alerts"):
-        parts += [Text(), alerts(raised, zone=zone)]
+        parts += [Text(), alerts([{"message": message, **a} for a in raised], zone=zone)]
     return Group(*parts)
 
 
