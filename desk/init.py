@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from settings import ConfigError, parse
+from settings import ConfigError, os_problem, parse
 
 _TEMPLATE = """\
 # Настройки otklik. Секреты пишутся как ${{ИМЯ}}: значение берётся из переменной окружения ИМЯ или из файла,
@@ -54,8 +55,9 @@ def write_config(path: Path, organisation: str, timezone: str, pages: Sequence[s
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError as e:
-        draft.unlink(missing_ok=True)
-        raise ConfigError(f"{path}: файл не записывается ({e.strerror}); проверьте путь и права") from None
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise ConfigError(f"{path}: файл не записывается ({os_problem(e)}); проверьте путь и права") from None
 
 
 def _quoted(text: str) -> str:

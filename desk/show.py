@@ -33,6 +33,15 @@ STATUS = {
     "acked": "обработано",
     "done": "обработано",
 }
+ATTACHMENT = {
+    "photo": "фото",
+    "video": "видео",
+    "sticker": "наклейка",
+    "audio": "звук",
+    "doc": "документ",
+    "link": "ссылка",
+    "graffiti": "рисунок",
+}
 OUTCOME = {
     "complete": ("полностью", "green"),
     "partial": ("частично", "yellow"),
@@ -121,6 +130,11 @@ def _status(message: Mapping[str, Any]) -> str:
     return ", ".join(m for m in marks if m)
 
 
+def _kind(attachment: Mapping[str, Any]) -> str:
+    kind = plain(attachment.get("kind"))
+    return ATTACHMENT.get(kind, kind)
+
+
 def _words(message: Mapping[str, Any]) -> str:
     """The text, or what stands in its place: a comment with only a photo counts as well."""
     text = plain(message.get("text"))
@@ -197,7 +211,7 @@ def message(
         row(f"Срок: {DEADLINE.get(name, plain(name))}", Text(when(at, zone) + ", ").append(_clock(moment(at), now)))
     row("Ссылка", link(message.get("url")))
     for a in message.get("attachments") or ():
-        row("Вложение", " ".join(filter(None, (plain(a.get("kind")), plain(a.get("title")), link(a.get("url"))))))
+        row("Вложение", " ".join(filter(None, (_kind(a), plain(a.get("title")), link(a.get("url"))))))
 
     body = plain(message.get("text"), lines=True) or _words(message)
     parts: list[RenderableType] = [

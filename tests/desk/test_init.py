@@ -1,0 +1,61 @@
+"""`otklik init` writes a file that the program reads."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from desk.init import write_config
+from settings import ConfigError, load
+
+
+def test_what_it_writes_can_be_read(tmp_path):
+    path = tmp_path / "config.yaml"
+    write_config(path, 'МО "Ахты": №1 \\ #', "Asia/Omsk", ["https://vk.com/akhty", " -5 ", ""])
+    found = load(path)
+    assert found.organisation.name == 'МО "Ахты": №1 \\ #' and found.organisation.timezone == "Asia/Omsk"
+    assert [(p.network, p.id) for p in found.pages] == [("vk", "https://vk.com/akhty"), ("vk", "-5")]
+    assert found.network("vk").token.variables == ["VK_TOKEN"] and os.listdir(tmp_path) == ["config.yaml"]
+
+
+def test_without_pages_it_is_good_too(tmp_path):
+    write_config(tmp_path / "c.yaml", "А", "Europe/Moscow", [])
+    assert load(tmp_path / "c.yaml").pages == []
+
+
+def test_what_stands_there_is_kept(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("mine")
+    with pytest.raises(ConfigError, match="--force"):
+        write_config(path, "А", "Europe/Moscow", [])
+    assert path.read_text() == "mine"
+    write_config(path, "А", "Europe/Moscow", [], force=True)
+    assert load(path).organisation.name == "А"
+
+
+@pytest.mark.parametrize(
+    ("organisation", "timezone", "pages", "said"),
+    [
+        ("А", "Moscow", [], "часового пояса"),
+        ("А\nБ", "UTC", [], "organisation.name"),
+        ("А", "UTC", ["a", "a"], "уже есть"),
+        ("А", "UTC", ["\x1b[31m"], "id"),
+        ("А" * 400, "UTC", [], "organisation.name"),
+    ],
+)
+def test_a_bad_answer_is_told_and_nothing_is_written(tmp_path, organisation, timezone, pages, said):
+    path = tmp_path / "config.yaml"
+    path.write_text("mine")
+    with pytest.raises(ConfigError, match=said):
+        write_config(path, organisation, timezone, pages, force=True)
+    assert path.read_text() == "mine" and os.listdir(tmp_path) == ["config.yaml"]
+
+
+@pytest.mark.parametrize("place", ["absent/config.yaml", "file/config.yaml", "dir"])
+def test_where_nothing_can_be_written(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "dir").mkdir()
+    with pytest.raises(ConfigError, match=r"не записывается \(.+\)|не каталог"):
+        write_config(tmp_path / place, "А", "UTC", [], force=True)
+    assert sorted(os.listdir(tmp_path)) == ["dir", "file"]
