@@ -192,8 +192,9 @@ def find(name: str) -> str:
     if len(found) != 1:
         from difflib import get_close_matches
 
-        near = get_close_matches(wanted, EVENTS, n=1, cutoff=0.5)
-        tip = f"возможно, {near[0]}" if near else f"известны: {', '.join(EVENTS)}"
+        short = {t.rpartition(".")[2]: t for t in EVENTS}
+        near = get_close_matches(wanted.rpartition(".")[2], short, n=1)
+        tip = f"возможно, {short[near[0]]}" if near else f"известны: {', '.join(EVENTS)}"
         raise ConfigError(f"нет такого события: {name[:60]}; {tip}")
     return found[0]
 

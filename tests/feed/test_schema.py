@@ -94,6 +94,8 @@ def test_names_may_be_short_and_wrong_ones_are_told():
         with pytest.raises(ConfigError) as e:
             find(wrong)
         assert "otklik." in str(e.value) and e.value.exit_code == 2
+    with pytest.raises(ConfigError, match=r"lnaded; возможно, otklik\.message\.landed$"):
+        find("lnaded")
 
 
 @pytest.fixture(scope="module")
