@@ -228,31 +228,45 @@ def _configure_logging(level: int) -> None:
 
 def make_judge(settings: Settings) -> tuple[Judge, Any]:
     """The poll loop's judge (classifier + clocks) and the classifier itself, loaded."""
-    import logging
-
     import classifier
+
+    judge = classifier.load(settings.classifier.model, settings.classifier.gazetteer)
+    return judge_with(judge, settings), judge
+
+
+def judge_with(judge: Any, settings: Settings) -> Judge:
+    """The poll loop's judge: `judge` (a classifier) says what residents' comments are, the desk when they are due."""
     from classifier.contract import Text
     from desk.deadlines import clocks
     from store.values import Judged
 
-    judge = classifier.load(settings.classifier.model, settings.classifier.gazetteer)
-
     def judged(page: PageRef, comments: Sequence[Comment], now: datetime) -> list[Judged]:
         residents = [c for c in comments if not c.own]
         texts = [Text(c.text, c.external_id, page.title, tuple(a.kind for a in c.attachments)) for c in residents]
-        try:
-            found = judge.assess_many(texts)
-        except Exception:
-            # The comments land all the same; the next run takes them up (design, "The way of the data", 2).
-            logging.getLogger("otklik").exception("the classifier failed on a batch of %d", len(texts))
-            found = [None] * len(texts)
+        found = _assess(judge, texts)
         by_id = {c.external_id: a for c, a in zip(residents, found, strict=True)}
         return [
             Judged(c, a := by_id.get(c.external_id), clocks(c, a, settings, now) if a is not None else {})
             for c in comments
         ]
 
-    return judged, judge
+    return judged
+
+
+def _assess(judge: Any, texts: Sequence[Any]) -> list[Any]:
+    """An assessment for each text, None where the classifier fails; one text never spoils the others.
+
+    What it fails on lands all the same, and the next run takes it up (design, "The way of the data", 2).
+    """
+    import logging
+
+    try:
+        return judge.assess_many(texts)
+    except Exception as e:
+        log = logging.getLogger("otklik")
+        log.error("the classifier failed on %d texts: %s", len(texts), type(e).__name__)
+        log.debug("the classifier failed", exc_info=True)
+    return [found for text in texts for found in _assess(judge, [text])] if len(texts) > 1 else [None] * len(texts)
 
 
 def _take_up_unassessed(store: Store, settings: Settings, judge: Any) -> int:
@@ -262,7 +276,7 @@ def _take_up_unassessed(store: Store, settings: Settings, judge: Any) -> int:
 
     total = 0
     while waiting := store.unassessed(settings.collect.batch):
-        found = judge.assess_many([Text(w.text, w.message_id, w.page, tuple(w.attachments)) for w in waiting])
+        found = _assess(judge, [Text(w.text, w.message_id, w.page, tuple(w.attachments)) for w in waiting])
         now = _now()
         done = [
             (w.message_id, a, clocks_for(w.message_id, a, settings, now))

@@ -343,7 +343,8 @@ class Poller:
             known = self.store.resolved(page.network, page.id)
             state = states.get((page.network, known[0].id)) if known else None
             last = state.last_started_at if state else None
-            if forced or last is None or self.now() - last >= every:
+            # A last run in the future (a clock was wrong) is no reason to wait.
+            if forced or last is None or not timedelta(0) <= self.now() - last < every:
                 waiting.append((last is not None, last, order, index, page))
         waiting.sort(key=lambda w: (w[0], w[1] or self.now(), w[2]))
         for *_, index, page in waiting:
@@ -733,7 +734,7 @@ class Poller:
         return Coverage(
             network=ref.network,
             page_id=ref.id,
-            started_at=min(started, finished),
+            started_at=started,
             finished_at=finished,
             outcome=outcome,
             counter=sum(counters) if counters else None,

@@ -232,6 +232,8 @@ def wall_post(raw: Mapping[str, Any], page: PageRef) -> Post | None:
         return None
     comments = mapping(raw.get("comments"))
     count = whole(comments.get("count"))
+    if comments.get("can_view") in (0, False):
+        count = None  # a zero that may only mean "not for you": asking for the comments tells
     if count is not None and by_resident(raw, owner):
         count += 1
     target = Target("post", owner, number)
