@@ -272,14 +272,14 @@ def _assess(judge: Any, texts: Sequence[Any]) -> list[Any]:
 def _take_up_unassessed(store: Store, settings: Settings, judge: Any) -> int:
     """Judge what an earlier run landed unassessed; returns how many."""
     from classifier.contract import Text
-    from desk.deadlines import clocks_for
+    from desk.deadlines import clocks_from
 
     total = 0
     while waiting := store.unassessed(settings.collect.batch):
         found = _assess(judge, [Text(w.text, w.message_id, w.page, tuple(w.attachments)) for w in waiting])
         now = _now()
         done = [
-            (w.message_id, a, clocks_for(w.message_id, a, settings, now))
+            (w.message_id, a, clocks_from(w.collected_at, a, settings))
             for w, a in zip(waiting, found, strict=True)
             if a is not None
         ]

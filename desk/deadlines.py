@@ -17,12 +17,10 @@ def clocks(comment: Comment, assessment: Assessment | None, settings: Settings, 
     Only a resident's message that requires a reaction has clocks: not the administration's own comments, not thanks,
     not those with a ground to refuse (a person decides), not those nobody has judged yet, not deleted ones.
     """
-    return {} if comment.own or comment.deleted else clocks_for(comment.external_id, assessment, settings, now)
+    return {} if comment.own or comment.deleted else clocks_from(now, assessment, settings)
 
 
-def clocks_for(
-    message_id: str, assessment: Assessment | None, settings: Settings, collected_at: datetime
-) -> dict[str, datetime]:
+def clocks_from(collected_at: datetime, assessment: Assessment | None, settings: Settings) -> dict[str, datetime]:
     """The same for a resident's message that is stored already; its clocks run from `collected_at`."""
     if assessment is None or assessment.reaction != "required":
         return {}

@@ -435,7 +435,14 @@ def _update(tx: Tx, row: dict[str, Any], values: Mapping[str, Any]) -> dict[str,
 def unassessed(db: Database, limit: int) -> list[Unassessed]:
     """Messages the classifier still owes an assessment, oldest first."""
     query = (
-        select(messages.c.id, messages.c.text, messages.c.attachments, messages.c.page_id, pages.c.title)
+        select(
+            messages.c.id,
+            messages.c.text,
+            messages.c.attachments,
+            messages.c.page_id,
+            messages.c.collected_at,
+            pages.c.title,
+        )
         .join_from(
             messages,
             pages,
@@ -448,7 +455,13 @@ def unassessed(db: Database, limit: int) -> list[Unassessed]:
     )
     with db.read() as conn:
         return [
-            Unassessed(str(r.id), r.text, r.title or r.page_id, tuple(a["kind"] for a in r.attachments or ()))
+            Unassessed(
+                message_id=str(r.id),
+                text=r.text,
+                page=r.title or r.page_id,
+                collected_at=r.collected_at,
+                attachments=tuple(a["kind"] for a in r.attachments or ()),
+            )
             for r in conn.execute(query)
         ]
 

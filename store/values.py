@@ -293,6 +293,7 @@ class Unassessed:
     message_id: str
     text: str
     page: str
+    collected_at: datetime
     attachments: tuple[str, ...] = ()
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from desk.deadlines import after, clocks, clocks_for
+from desk.deadlines import after, clocks, clocks_from
 from settings import Settings
 from tests.store.build import EMERGENCY, NOW, PLAIN, THANKS, comment
 
@@ -19,7 +19,7 @@ def configured(route: str = "30m") -> Settings:
 def test_the_clock_runs_from_collecting_not_from_publishing():
     late = comment(1, published_at=NOW - timedelta(days=3))
     assert clocks(late, PLAIN, configured(), NOW) == {"route": NOW + timedelta(minutes=30)}
-    assert clocks_for("1", PLAIN, configured(), NOW) == clocks(late, PLAIN, configured(), NOW)
+    assert clocks_from(NOW, PLAIN, configured()) == clocks(late, PLAIN, configured(), NOW)
 
 
 @pytest.mark.parametrize(
