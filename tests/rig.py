@@ -111,10 +111,11 @@ def config(
 
 @dataclass
 class Rig:
-    """A world, its emulator, a database."""
+    """A world, its emulator, a database (`store` is open)."""
 
     world: World
     emulator: Emulator
+    store: Store
     url: str
     judge: PlainJudge = field(default_factory=PlainJudge)
     options: dict[str, Any] = field(default_factory=dict)
@@ -130,8 +131,7 @@ class Rig:
 
     def collect(self, **how: Any) -> Any:
         """One run of the whole program's `collect`; its report."""
-        with Store.open(self.url) as store:
-            return cli.run_collect(store, self.settings, judges=self.judges, **how)
+        return cli.run_collect(self.store, self.settings, judges=self.judges, **how)
 
     def compare(self) -> Comparison:
         return compare(self.url, self.world.ledger_ndjson().splitlines())
@@ -142,21 +142,17 @@ class Rig:
 
     def stored(self) -> dict[str, dict[str, Any]]:
         """Every resident's message by external id."""
-        with Store.open(self.url) as store:
-            return {m["external_id"]: m for m in store.messages()}
+        return {m["external_id"]: m for m in self.store.messages()}
 
     def story(self, thing: Post | Comment) -> dict[str, Any]:
         """One message with its revisions, judgements and alerts."""
-        with Store.open(self.url) as store:
-            return store.message(self.stored()[self.key(thing)]["id"], full=True)
+        return self.store.message(self.stored()[self.key(thing)]["id"], full=True)
 
     def events(self) -> list[dict[str, Any]]:
-        with Store.open(self.url) as store:
-            return store.events(0, 100_000)
+        return self.store.events(0, 100_000)
 
     def alerts(self) -> list[dict[str, Any]]:
-        with Store.open(self.url) as store:
-            return store.alerts()
+        return self.store.alerts()
 
     # --- the world ---------------------------------------------------------------------------------------------------
 
@@ -179,8 +175,8 @@ class Rig:
 def rig(url: str, world: World | None = None, *, faults: Any = None, behaviour: Any = None, **options: Any) -> Any:
     """A running rig; `options` as for `config`."""
     world = world or two_pages()
-    with Emulator(world, faults, behaviour=behaviour) as emulator:
-        yield Rig(world, emulator, url, options=options)
+    with Emulator(world, faults, behaviour=behaviour) as emulator, Store.open(url) as store:
+        yield Rig(world, emulator, store, url, options=options)
 
 
 # --- the command line ------------------------------------------------------------------------------------------------

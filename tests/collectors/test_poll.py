@@ -15,6 +15,7 @@ from collectors import make, schedule
 from collectors.contract import Unavailable
 from collectors.poll import Options, Poller, Silent, choose_pages, plan
 from emulator import GROUP_TOKEN, Behaviour
+from emulator.faults import Plan
 from emulator.world import Clock, Post, World
 from settings import ConfigError
 from store import Store
@@ -120,8 +121,7 @@ def test_the_pages_own_answers_never_enter_the_queue(r: Rig) -> None:
     report = r.collect()
     assert (report.landed.new, report.landed.own, report.landed.alerts) == (1, 1, ())
     assert all(e["data"].get("external_id") != r.key(own) for e in r.events())
-    with Store.open(r.url) as store:
-        taken = store.take("somebody", 100, 60, datetime.now(UTC))
+    taken = r.store.take("somebody", 100, 60, datetime.now(UTC))
     assert taken and r.key(own) not in {m["external_id"] for m in taken}
     r.agrees()
 
@@ -304,13 +304,13 @@ def test_a_counter_without_comments_is_blocked(store_url: str) -> None:
 
 def test_hollow_answers_delete_nothing_that_is_stored(r: Rig) -> None:
     r.collect()
-    r.emulator.plan = type(r.emulator.plan).parse("wall.getComments:hollow")
+    r.emulator.plan = Plan.parse("wall.getComments:hollow")
     r.say("Новое")
     for _ in range(3):
         report = r.collect(full=True)
         assert report.landed.deleted == 0
         assert report.exit_code in (1, 4)
-    r.emulator.plan = type(r.emulator.plan).parse(None)
+    r.emulator.plan = Plan.parse(None)
     assert r.collect(full=True).exit_code == 0
     r.agrees()
 
@@ -319,14 +319,14 @@ def test_while_the_network_counts_more_than_it_shows_nothing_is_called_deleted(r
     r.collect()
     victim = next(c for c in r.post().comments.values() if not c.children)
     r.world.delete(victim)
-    r.emulator.plan = type(r.emulator.plan).parse("wall.get*:counter=3")  # one is gone, and the counter says more
+    r.emulator.plan = Plan.parse("wall.get*:counter=3")  # one is gone, and the counter says more
     first = r.collect(full=True)
     assert first.exit_code == 1 and first.landed.deleted == 0
     assert all(c.gap for c in first.coverages)
     assert r.stored()[r.key(victim)]["deleted_at"] is None
     second = r.collect(full=True)
     assert (second.exit_code, second.landed.deleted) == (1, 0)  # told every time
-    r.emulator.plan = type(r.emulator.plan).parse(None)
+    r.emulator.plan = Plan.parse(None)
     assert r.collect(full=True).exit_code == 0
     r.agrees()
 
@@ -380,14 +380,14 @@ class Watch(Silent):
             self.action()
 
 
-def poller(r: Rig, store: Store, *, stop: Any = None, progress: Any = None, now: Any = None) -> Poller:
+def poller(r: Rig, *, stop: Any = None, progress: Any = None, now: Any = None) -> Poller:
     conf = r.settings
     more = {} if now is None else {"now": now}
     return Poller(
-        store,
+        r.store,
         conf,
         r.judges[0],
-        lambda name: make(conf, name, store, stop=stop),
+        lambda name: make(conf, name, r.store, stop=stop),
         stop=stop,
         progress=progress,
         **more,
@@ -401,11 +401,10 @@ def test_the_deadline_cuts_a_run_and_the_next_one_goes_on(r: Rig) -> None:
         nonlocal late
         late = timedelta(hours=1)
 
-    with Store.open(r.url) as store:
-        cut = poller(r, store, progress=Watch(2, expire), now=lambda: datetime.now(UTC) + late).run(Options())
-        assert cut.exit_code == 1
-        assert 0 < len(r.stored()) < 24
-        assert any("время запуска вышло" in (c.problem or "") for c in cut.coverages)
+    cut = poller(r, progress=Watch(2, expire), now=lambda: datetime.now(UTC) + late).run(Options())
+    assert cut.exit_code == 1
+    assert 0 < len(r.stored()) < 24
+    assert any("время запуска вышло" in (c.problem or "") for c in cut.coverages)
     assert r.collect().exit_code == 0
     r.agrees()
     assert all(m["historical"] for m in r.stored().values())
@@ -413,34 +412,30 @@ def test_the_deadline_cuts_a_run_and_the_next_one_goes_on(r: Rig) -> None:
 
 def test_a_stop_keeps_what_came_and_the_next_run_completes(r: Rig) -> None:
     stop = threading.Event()
-    with Store.open(r.url) as store:
-        report = poller(r, store, stop=stop, progress=Watch(2, stop.set)).run(Options())
+    report = poller(r, stop=stop, progress=Watch(2, stop.set)).run(Options())
     assert report.exit_code == 5 and report.interrupted
     assert 0 < len(r.stored()) < 24
     assert len(report.results) == 1, "the other page was not begun"
     assert report.coverages[0].outcome is Outcome.partial
     stop.clear()
-    with Store.open(r.url) as store:
-        assert poller(r, store, stop=stop).run(Options()).exit_code == 0
+    assert poller(r, stop=stop).run(Options()).exit_code == 0
     r.agrees()
 
 
 def test_a_stop_ends_the_waiting_for_a_network_at_once(lite: Rig) -> None:
-    lite.emulator.plan = type(lite.emulator.plan).parse("wall.get:http=503,60")  # "come back in a minute"
+    lite.emulator.plan = Plan.parse("wall.get:http=503,60")  # "come back in a minute"
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
-    with Store.open(lite.url) as store:
-        report = poller(lite, store, stop=stop).run(Options())
+    report = poller(lite, stop=stop).run(Options())
     assert report.exit_code == 5
-    lite.emulator.plan = type(lite.emulator.plan).parse(None)
+    lite.emulator.plan = Plan.parse(None)
     assert lite.collect().exit_code == 0
     lite.agrees()
 
 
 def test_a_first_run_cut_short_leaves_the_line_between_old_and_new_where_it_was(r: Rig) -> None:
     stop = threading.Event()
-    with Store.open(r.url) as store:
-        poller(r, store, stop=stop, progress=Watch(1, stop.set)).run(Options())
+    poller(r, stop=stop, progress=Watch(1, stop.set)).run(Options())
     r.world.advance(600)
     fresh = r.key(r.say(FIRE))
     assert r.collect().exit_code == 0
@@ -480,8 +475,7 @@ def test_a_bad_token_is_3_and_keeps_what_is_stored(store_url: str) -> None:
         assert (report.exit_code, outcomes(report)) == (3, ["unauthorised", "unauthorised"])
         assert all("токен" in c.problem for c in report.coverages)
         assert len(r.stored()) == 24
-        with Store.open(store_url) as store:
-            states = store.page_states()
+        states = r.store.page_states()
         assert all(s.last_success_at and s.last_outcome is Outcome.unauthorised for s in states)
 
 
@@ -521,18 +515,17 @@ def test_an_absent_token_is_told_with_its_line(sqlite_url: str, monkeypatch: pyt
 
 
 def test_a_collector_that_breaks_fails_its_page_only(lite: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    with Store.open(lite.url) as store:
-        conf = lite.settings
-        collector = make(conf, "vk", store)
-        real = collector.posts
+    conf = lite.settings
+    collector = make(conf, "vk", lite.store)
+    real = collector.posts
 
-        def posts(page: Any, since: Any) -> Any:
-            if page.id == "-1":
-                raise ZeroDivisionError
-            return real(page, since)
+    def posts(page: Any, since: Any) -> Any:
+        if page.id == "-1":
+            raise ZeroDivisionError
+        return real(page, since)
 
-        collector.posts = posts  # type: ignore[method-assign]
-        report = Poller(store, conf, lite.judges[0], lambda name: collector).run(Options())
+    collector.posts = posts  # type: ignore[method-assign]
+    report = Poller(lite.store, conf, lite.judges[0], lambda name: collector).run(Options())
     assert sorted(outcomes(report)) == ["complete", "failed"] and report.exit_code == 1
     assert "Traceback" not in caplog.text
 
@@ -554,14 +547,12 @@ def test_the_page_longest_unvisited_comes_first_and_page_every_lets_pages_rest(s
 
 
 def test_a_dry_run_asks_nobody_and_changes_nothing(r: Rig) -> None:
-    with Store.open(r.url) as store:
-        fresh = plan(store, r.settings, (), datetime.now(UTC))
-        assert [(p["number"], p["first_time"], p["posts_known"]) for p in fresh] == [(1, True, 0), (2, True, 0)]
+    fresh = plan(r.store, r.settings, (), datetime.now(UTC))
+    assert [(p["number"], p["first_time"], p["posts_known"]) for p in fresh] == [(1, True, 0), (2, True, 0)]
     assert not r.emulator.calls
     r.collect()
     r.emulator.forget_calls()
-    with Store.open(r.url) as store:
-        later = plan(store, r.settings, ["1"], datetime.now(UTC) + timedelta(days=30))
+    later = plan(r.store, r.settings, ["1"], datetime.now(UTC) + timedelta(days=30))
     assert [(p["posts_known"], p["posts_due"]) for p in later] == [(3, 3)]
     assert not r.emulator.calls
 
@@ -584,13 +575,12 @@ def test_a_network_whose_clock_is_far_from_ours(store_url: str, years: int) -> N
 def nothing_lies_after(r: Rig) -> None:
     """No cursor of ours is later than the network's now."""
     now = datetime.fromtimestamp(r.world.now() + 1, UTC)
-    with Store.open(r.url) as store:
-        for state in store.page_states():
-            assert state.first_seen_at <= now
-            assert state.last_success_at is None or state.last_success_at <= now
-            for post in store.post_states(state.page):
-                for at in (post.checked_at, post.walked_at, post.full_walked_at):
-                    assert at is None or at <= now
+    for state in r.store.page_states():
+        assert state.first_seen_at <= now
+        assert state.last_success_at is None or state.last_success_at <= now
+        for post in r.store.post_states(state.page):
+            for at in (post.checked_at, post.walked_at, post.full_walked_at):
+                assert at is None or at <= now
 
 
 def test_comments_and_posts_dated_2099(r: Rig) -> None:
@@ -610,8 +600,7 @@ def test_comments_and_posts_dated_2099(r: Rig) -> None:
 
 def test_our_clock_once_stood_in_2036(r: Rig) -> None:
     """What a run with a wrong clock left behind must not hide anything from the runs after it."""
-    with Store.open(r.url) as store:
-        assert poller(r, store, now=lambda: datetime.now(UTC) + timedelta(days=3650)).run(Options()).exit_code == 0
+    assert poller(r, now=lambda: datetime.now(UTC) + timedelta(days=3650)).run(Options()).exit_code == 0
     nothing_lies_after(r)
     for i in range(130):  # more than one page of the wall
         r.world.add_post(r.page(), f"Новость {i}")
@@ -717,12 +706,12 @@ def test_an_answer_that_cannot_be_understood_is_never_complete(sqlite_url: str) 
     with rig(sqlite_url, two_pages(posts=8), network=", retries: 0") as r:
         r.collect()
         r.say("Ещё")
-        r.emulator.plan = type(r.emulator.plan).parse("wall.getComments:error=10; execute:error=10")
+        r.emulator.plan = Plan.parse("wall.getComments:error=10; execute:error=10")
         report = r.collect(full=True)
         assert report.exit_code in (1, 4) and report.landed.deleted == 0
         assert {Outcome.complete} != {c.outcome for c in report.coverages}
         assert issubclass(Unavailable, Exception)
-        r.emulator.plan = type(r.emulator.plan).parse(None)
+        r.emulator.plan = Plan.parse(None)
         assert r.collect(full=True).exit_code == 0
         r.agrees()
 
