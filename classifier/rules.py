@@ -96,6 +96,10 @@ class RuleBook:
                 raise ConfigError(f"{at}: правило стоит до первого раздела; добавьте строку [вид название]")
             else:
                 self._add(at, line, section)
+        self._names: dict[str, tuple[str, ...]] = {}
+        for name, leaves in sorted(self._concepts.items()):
+            for leaf in leaves:
+                self._names[leaf] = (*self._names.get(leaf, ()), name)
         self.prefixes = tuple(sorted({len(leaf) - 1 for leaf in self._leaves if leaf.endswith("*")}))
         self.end = self.bit("END")
 
@@ -186,6 +190,11 @@ class RuleBook:
     def lemmas(self) -> list[str]:
         """Every lemma and exact form the rules name."""
         return [leaf.lstrip("=") for leaf in self._leaves if not leaf.endswith("*") and leaf not in GRAMMAR]
+
+    def concepts(self, form: str, lemmas: Sequence[str]) -> tuple[str, ...]:
+        """Names of the concepts a word belongs to (by lemma or form; prefixes aside)."""
+        found = {n for key in ("=" + form, form, *lemmas) for n in self._names.get(key, ())}
+        return tuple(sorted(found))
 
     def mask(self, form: str, lemmas: Sequence[str], grammar: Iterable[str]) -> int:
         """The bits of a word."""

@@ -1,6 +1,6 @@
 """Topics and the need for a reaction: a linear model over word features, summed word by word.
 
-Features of a word: its lemma, the character n-grams of its form, and the pair it makes with the word before. A text's
+Features of a word: its lemma, the concepts of the rules it belongs to, the character n-grams of its form, and the pair it makes with the word before. A text's
 scores are `bias + sum(word vectors + pair vectors) / sqrt(number of words)`, so a word's vector is worked out once and a
 batch is a gather and a sum. Weights are 8-bit integers with a scale per class, in `weights.npz` (plain arrays).
 """
@@ -55,6 +55,7 @@ def word_features(word: Word, is_place: bool) -> list[str]:
     if len(form) > 40:
         return []
     out = ["l:" + lemma for lemma in word.lemmas[:2]]
+    out += ["k:" + name for name in word.concepts]
     padded = f"^{word.lemmas[0] if not word.known else form}$"
     for n in NGRAMS:
         out += ["c:" + padded[i : i + n] for i in range(len(padded) - n + 1)]
@@ -90,6 +91,18 @@ class Scores:
     groups: np.ndarray  # probabilities [texts, groups]
     topics: np.ndarray  # probabilities [texts, topics]
     required: np.ndarray
+    alarms: np.ndarray  # probabilities [texts, kinds of emergency and none]
+
+    def alarm(self, i: int) -> tuple[float, str]:
+        """Probability of an emergency, and the likeliest kind."""
+        m = self.model
+        p = self.alarms[i]
+        k = int(np.where(m.no_alarm, -1.0, p).argmax())
+        return float(1.0 - p[m.no_alarm].sum()), m.alarms[k]
+
+    def concerns(self, i: int) -> float:
+        """Probability that the text is of any group of topics."""
+        return 1.0 - float(self.groups[i, self.model.no_group])
 
     def best(self, i: int) -> Guess:
         m = self.model
@@ -120,6 +133,9 @@ class TopicModel:
     def __init__(self, arrays: dict[str, np.ndarray], meta: dict) -> None:
         self.groups: list[str] = meta["groups"]
         self.topics: list[str] = meta["topics"]  # ids; "<group>/-" = a topic of the group that is not told
+        self.alarms: list[str] = meta["alarms"]
+        self.no_group = self.groups.index(NONE)
+        self.no_alarm = np.array([a == NONE for a in self.alarms])
         self.group_threshold: float = meta["group_threshold"]
         self.topic_threshold: float = meta["topic_threshold"]
         self._vocabulary: list[str] = meta.get("lemmas", [])
@@ -212,7 +228,7 @@ class TopicModel:
             flat.extend(rows)
         if not starts:
             empty = np.zeros((0, len(self._bias)), np.float32)
-            return Scores(self, empty, empty[:, : len(self.groups)], empty, empty[:, 0])
+            return Scores(self, empty, empty, empty, empty, empty)
         ids = np.array(flat)
         sums = np.add.reduceat(self._rows[ids], starts)
         counts = np.add.reduceat(self._counts[ids], starts)
@@ -226,7 +242,8 @@ class TopicModel:
         values = sums / np.sqrt(np.maximum(counts, 1.0))[:, None] + self._bias
         g, t = len(self.groups), len(self.topics)
         required = 1.0 / (1.0 + np.exp(-values[:, g + t]))
-        return Scores(self, values, _softmax(values[:, :g]), _softmax(values[:, g : g + t]), required)
+        alarms = _softmax(values[:, g + t + 1 :])
+        return Scores(self, values, _softmax(values[:, :g]), _softmax(values[:, g : g + t]), required, alarms)
 
     def explain(self, scores: Scores, i: int, words: Sequence[Word]) -> dict:
         """Top three topics with probabilities and the words that speak for the best one."""
@@ -252,6 +269,7 @@ class TopicModel:
             "top": top,
             "weights": [{"lemma": lemma, "weight": round(value, 3)} for lemma, value in weights if value][:12],
             "required": round(float(scores.required[i]), 4),
+            "emergency": dict(zip(("probability", "kind"), scores.alarm(i), strict=True)),
         }
 
 

@@ -32,33 +32,41 @@ ANY = "?"  # not labelled for this head
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """`group`, `topic`: ids, NONE, or ANY; `required`: 1, 0, or None when unknown; `weight` in the loss."""
+    """`group`, `topic`: ids, NONE, or ANY; `required`: 1, 0, or None when unknown; `alarm`: kind of emergency, NONE, ANY."""
 
     text: str
     group: str
     topic: str
     required: int | None
     weight: float = 1.0
+    alarm: str = NONE
 
 
 def own_examples() -> list[Example]:
-    """`[group topic]` headings, one comment a line; `+` before a line = no reaction needed, `-` = needed."""
+    """`[group topic | kind]` headings, one comment a line; `+` before a line = no reaction needed, `-` = needed.
+
+    `kind` says that the lines below are emergencies; `[?]`: any topic, no emergency.
+    """
     out = []
     known = topics.read_taxonomy()[2]
     for path in sorted(EXAMPLES.glob("*.txt")):
-        group, topic = NONE, NONE
+        group, topic, alarm = NONE, NONE, NONE
         for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             line = line.strip()
             if not line or line.startswith("#"):
                 continue
             if line.startswith("["):
-                group, _, topic = line[1:-1].partition(" ")
-                topic = topic.strip() or NONE
+                heading, _, alarm = (part.strip() for part in line[1:-1].partition("|"))
+                group, _, topic = heading.partition(" ")
+                topic, alarm = topic.strip() or NONE, alarm or NONE
                 if topic != NONE and known.get(topic) != group:
                     raise SystemExit(f"{path.name}:{n}: no such topic in this group: {group} {topic}")
                 continue
+            if group == ANY:
+                out.append(Example(line, ANY, ANY, None, 3.0))
+                continue
             required = 0 if line.startswith("+") or (group == NONE and not line.startswith("-")) else 1
-            out.append(Example(line.lstrip("+- "), group, topic, required, 3.0))
+            out.append(Example(line.lstrip("+- "), group, topic, required, 3.0, alarm))
     return out
 
 
@@ -71,17 +79,15 @@ def appeals(shared: Path, names: tuple[str, ...] = ("train", "extra")) -> list[E
             topic = row["topic_id"] or ANY
             if group == ANY:
                 continue
-            out.append(Example(row["text"], group, topic, 1))
+            out.append(Example(row["text"], group, topic, 1, alarm=ANY))
     return out
 
 
-def ordinary(shared: Path, limit: int = 2500) -> list[Example]:
+def ordinary(shared: Path, part: slice = slice(None)) -> list[Example]:
     """Talk of no administration's concern: group none, no reaction."""
     rows = list(csv.DictReader((shared / "data/ordinary/rusentitweet.csv").open(encoding="utf-8")))
-    kept = [
-        r["text"].replace("@user", "").replace("[url]", "").strip() for r in rows[:limit] if not r["emergency_words"]
-    ]
-    return [Example(t, NONE, NONE, 0, 0.5) for t in kept if len(t) > 3]
+    kept = [r["text"].replace("@user", "").replace("[url]", "").strip() for r in rows[part] if not r["emergency_words"]]
+    return [Example(t, NONE, NONE, 0, 0.7) for t in kept if len(t) > 3]
 
 
 class Featuriser:
@@ -96,6 +102,7 @@ class Featuriser:
         self.lexicon = Lexicon(self._note, book.lemmas(), gazetteer.is_name)
 
     def _note(self, word: Word) -> None:
+        word.concepts = self._book.concepts(word.russian, word.lemmas)
         far = word.known and is_far(word)
         self.places[word.form] = word.form[0].isalnum() and (self._gazetteer.meant(word) is not None or far)
 
@@ -149,7 +156,9 @@ def fit(x, labels: list[str], weights: np.ndarray, c: float) -> tuple[list[str],
     return [str(k) for k in model.classes_], coef.T.astype(np.float32), bias.astype(np.float32)
 
 
-def train(examples: list[Example], c_group: float = 20.0, c_topic: float = 40.0, c_required: float = 5.0):
+def train(
+    examples: list[Example], c_group: float = 20.0, c_topic: float = 40.0, c_required: float = 5.0, c_alarm: float = 5.0
+):
     """Examples -> (arrays, meta) of a model."""
     featurise = Featuriser()
     featurised = [featurise(e.text) for e in examples]
@@ -167,9 +176,10 @@ def train(examples: list[Example], c_group: float = 20.0, c_topic: float = 40.0,
         [None if e.group in (NONE, ANY) else t for e, t in zip(examples, topic_labels, strict=True)], c_topic
     )
     _, wr, br = head([None if e.required is None else str(e.required) for e in examples], c_required)
+    alarms, wa, ba = head([e.alarm for e in examples], c_alarm)
     # Two classes give one column: the log-odds of "required".
-    w = np.hstack([wg, wt, wr])
-    bias = np.concatenate([bg, bt, br])
+    w = np.hstack([wg, wt, wr, wa])
+    bias = np.concatenate([bg, bt, br, ba])
     scale = np.maximum(np.abs(w).max(0), 1e-9) / 127.0
     packed = np.round(w / scale).astype(np.int8)
     order = np.argsort(np.array(list(doubles), np.uint32), kind="stable") if doubles else np.zeros(0, int)
@@ -191,6 +201,7 @@ def train(examples: list[Example], c_group: float = 20.0, c_topic: float = 40.0,
         "version": topics.digest(arrays),
         "groups": groups,
         "topics": names,
+        "alarms": alarms,
         "group_threshold": 0.3,
         "topic_threshold": 0.25,
         "examples": len(examples),
@@ -214,10 +225,11 @@ def save(arrays: dict[str, np.ndarray], meta: dict, folder: Path) -> None:
     )
 
 
-def examples_for(shared: Path | None) -> list[Example]:
+def examples_for(shared: Path | None, part: slice = slice(None)) -> list[Example]:
+    """All examples; `part` of the ordinary texts (the rest is then unseen)."""
     out = own_examples()
     if shared is not None and (shared / "data/appeals").is_dir():
-        out += appeals(shared) + ordinary(shared)
+        out += appeals(shared) + ordinary(shared, part)
     return out
 
 

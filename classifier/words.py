@@ -30,7 +30,7 @@ _LAUGH = frozenset("😂🤣😆😅😹😁😄😃😀😜😝🤪")
 class Word:
     """One form. `mask`: bits of its concepts; `row`: its row in the topic weights; `places`: see `places.Gazetteer`."""
 
-    __slots__ = ("form", "known", "lemma", "lemmas", "mask", "pos", "row", "russian", "tag")
+    __slots__ = ("concepts", "form", "known", "lemma", "lemmas", "mask", "pos", "row", "russian", "tag")
 
     def __init__(self, form: str) -> None:
         self.form = form
@@ -41,6 +41,7 @@ class Word:
         self.pos: str | None = None
         self.tag: OpencorporaTag | None = None
         self.mask = 0
+        self.concepts: tuple[str, ...] = ()
         self.row = -1
 
 
