@@ -23,6 +23,7 @@ from emulator.world import Clock, Shaker, World
 from settings import parse
 from store import Store
 from store.ledger import compare
+from store.tables import metadata
 from store.values import Judged
 
 START = 1_790_000_000.0
@@ -30,32 +31,31 @@ _ROOM = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 
 
 class Bench:
-    """What all schedules of one process share."""
+    """What all schedules of one process share: an emulator, and a database that is emptied for each."""
 
     def __init__(self) -> None:
         os.environ["VK_TOKEN"] = "otklik-user-token"
         self.folder = Path(tempfile.mkdtemp(prefix="otklik-schedules-", dir=_ROOM))
-        self.empty = self.folder / "empty.db"
-        Store.open(f"sqlite:///{self.empty}").close()
+        self.url = f"sqlite:///{self.folder}/otklik.db"
+        self.store = Store.open(self.url)
         self.emulator = Emulator(World("vk")).start()
-        self.count = 0
 
-    def database(self) -> str:
-        self.count += 1
-        path = self.folder / f"{self.count}.db"
-        shutil.copy(self.empty, path)
-        return f"sqlite:///{path}"
+    def empty(self) -> None:
+        """No rows but the facts about the database itself."""
+        with self.store._db.write() as conn:
+            for table in reversed(metadata.sorted_tables):
+                if table.name == "counters":
+                    conn.execute(table.update().values(value=0))
+                elif table.name != "meta":
+                    conn.execute(table.delete())
 
     def show(self, world: World, behaviour: Behaviour) -> None:
         self.emulator.world = world
         self.emulator.face = FACES["vk"](world, behaviour=behaviour)
 
-    def forget(self, url: str) -> None:
-        for path in self.folder.glob(f"{Path(url.removeprefix('sqlite:///')).name}*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-
     def close(self) -> None:
         self.emulator.stop()
+        self.store.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -93,7 +93,8 @@ class Schedule(RuleBasedStateMachine):
         for i in range(bulk):
             self.world.add_comment(self.posts[0], f"старый {i}", 11)
         self.bench.show(self.world, Behaviour(thread_depth=depth, counter_replies=replies_counted))
-        self.url = self.bench.database()
+        self.bench.empty()
+        self.url = self.bench.url
         config = parse(
             f'store: {{url: "{self.url}"}}\n'
             'networks: {vk: {token: "${VK_TOKEN}", requests_per_second: 10000, '
@@ -102,8 +103,7 @@ class Schedule(RuleBasedStateMachine):
             "collect: {batch: 20}\n"
         )
         self.config = config
-        self.store = Store.open(self.url)
-        self.touched = False
+        self.store = self.bench.store
 
     # --- the world ---------------------------------------------------------------------------------------------------
 
@@ -186,16 +186,12 @@ class Schedule(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "store"):
             return
-        try:
-            self.world.advance(60)
-            self._run(full=True)
-            report = self._run(full=True)
-            found = compare(self.url, [line.encode() for line in self.world.ledger_ndjson().splitlines()])
-            assert found.agrees, (found.summary(), found.examples())
-            assert report.exit_code == 0, [c.problem for c in report.coverages]
-        finally:
-            self.store.close()
-            self.bench.forget(self.url)
+        self.world.advance(60)
+        self._run(full=True)
+        report = self._run(full=True)
+        found = compare(self.url, [line.encode() for line in self.world.ledger_ndjson().splitlines()])
+        assert found.agrees, (found.summary(), found.examples())
+        assert report.exit_code == 0, [c.problem for c in report.coverages]
 
 
 def _utc(seconds: float) -> Any:
