@@ -818,11 +818,13 @@ def store_migrate() -> None:
 
 
 @store_app.command("backup")
-def store_backup(path: str) -> None:
+def store_backup(
+    path: str, force: Annotated[bool, typer.Option("--force", help="Заменить существующий файл.")] = False
+) -> None:
     """Сохранить согласованную копию; работать можно дальше."""
     from store.admin import backup
 
-    backup(_state().store_url, path)
+    backup(_state().store_url, path, force=force)
     say(f"копия сохранена: {path}")
 
 
