@@ -563,10 +563,15 @@ class Poller:
                 )
             )
         ]
-        for post in collector.refresh(ref, older) if older else ():
-            if self._stopping():
-                raise _Interrupted
-            found.setdefault(post.id, post)
+        try:
+            for post in collector.refresh(ref, older) if older else ():
+                if self._stopping():
+                    raise _Interrupted
+                found.setdefault(post.id, post)
+        except CollectError as e:
+            if e.page_wide or isinstance(e, Unauthorised | RateLimited):
+                raise
+            tally.problem(e.outcome, str(e), e.code)
         return list(found.values())
 
     def _decide(

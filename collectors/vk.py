@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -243,7 +243,7 @@ class VkCollector(Collector):
 
     def _photos(self, page: PageRef, since: datetime | None) -> Iterator[Post]:
         """Photos of all albums, the service ones (wall, profile) too; only `photos.get` tells comment counters."""
-        self._probe("photos.getAllComments", owner_id=int(page.id), count=1)
+        self._probe(*_section_call(page, "photo"))
         answer = mapping(self.client.call("photos.getAlbums", owner_id=int(page.id), need_system=1))
         for album in rows(answer.get("items")):
             number = whole(album.get("id"))
@@ -288,7 +288,7 @@ class VkCollector(Collector):
 
         yield from self._listing(fetch, topic_post, page, PAGE, lambda b: _older(b[-1].get("updated"), since))
 
-    def _probe(self, method: str, **params: Any) -> None:
+    def _probe(self, method: str, params: Mapping[str, Any]) -> None:
         """Is the method open to this token? What can be listed but not read is better known at once."""
         self.client.call(method, **params)
 
@@ -311,7 +311,7 @@ class VkCollector(Collector):
                 if missing:  # an answer may be cut or empty: ask again for these before they are called gone
                     found |= ask(page, missing)
                     missing = [p for p in missing if p.id not in found]
-                found |= {p.id: p for p in self._confirm(missing)}
+                found |= {p.id: p for p in self._confirm(page, missing)}
             except CollectError as e:
                 if kind == "post" or not _section_only(e):
                     raise
@@ -320,14 +320,21 @@ class VkCollector(Collector):
             for post in some:
                 yield found[post.id]
 
-    def _confirm(self, posts: Sequence[Post]) -> Iterator[Post]:
-        """Posts that no list shows: gone only when their comments can't be reached either."""
+    def _confirm(self, page: PageRef, posts: Sequence[Post]) -> Iterator[Post]:
+        """Posts that no list shows: gone only when their comments can't be reached either, but the section can.
+
+        A page that was closed to us answers for each of its posts as if it were deleted.
+        """
+        open_kinds: set[str] = set()
         targets = [t for p in posts if (t := Target.parse(p.id))]
         answers = self.client.many([comments_call(t, None, "asc", 0, 1) for t in targets])
         for post, answer in zip(posts, answers, strict=True):
             if not isinstance(answer, CollectError):
                 yield replace(post, counter=None)  # it is there, only its counter is not to be had
             elif answer.code in _GONE_CODES:
+                if post.kind not in open_kinds:
+                    self._probe(*_section_call(page, post.kind))
+                    open_kinds.add(post.kind)
                 yield replace(post, gone=True)
             elif isinstance(answer, Blocked):
                 yield replace(post, denied=True, problem=str(answer))
@@ -391,8 +398,11 @@ class VkCollector(Collector):
         try:
             yield from _Reading(self, page, post, target, walk).run()
         except CollectError as e:
-            if e.code in _GONE_CODES:
-                self.counter(page, target)  # raises Gone when it was deleted meanwhile
+            # One answer is not enough to call a post deleted: its comments would be marked as deleted too.
+            if (e.code in _GONE_CODES or isinstance(e, Gone)) and self._is_gone(page, target):
+                raise Gone("запись удалена", code=104) from None
+            if isinstance(e, Gone):
+                raise Unavailable(str(e), code=e.code) from None
             raise
 
     def prefetch(self, page: PageRef, posts: Sequence[tuple[Post, bool]]) -> None:
@@ -427,6 +437,13 @@ class VkCollector(Collector):
             if fresh.id == target.id:
                 return fresh.counter
         return None
+
+    def _is_gone(self, page: PageRef, target: Target) -> bool:
+        """No list shows the post, and its comments can't be reached."""
+        try:
+            return any(p.gone for p in self.refresh(page, [Post(NETWORK, target.id, page.id, target.kind)]))
+        except CollectError:
+            return False
 
     # --- doctor ------------------------------------------------------------------------------------------------------
 
@@ -743,6 +760,18 @@ def comments_call(t: Target, under: int | None, sort: str, offset: int, count: i
     if t.kind == "video":
         return "video.getComments", {"video_id": t.item, **params}
     return "wall.getComments", {"post_id": t.item, **params}
+
+
+def _section_call(page: PageRef, kind: str) -> tuple[str, Raw]:
+    """A small call that is answered only when posts of this kind are open to us."""
+    owner = int(page.id)
+    if kind == "photo":
+        return "photos.getAllComments", {"owner_id": owner, "count": 1}
+    if kind == "video":
+        return "video.get", {"owner_id": owner, "count": 1}
+    if kind == "topic":
+        return "board.getTopics", {"group_id": -owner, "count": 1}
+    return "wall.get", {"owner_id": owner, "filter": "all", "count": 1}
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
