@@ -51,14 +51,17 @@ ORDINARY = (
 
 @dataclass(frozen=True)
 class Storm:
-    """What happens in the pretend network: `steps` of a minute each, with so many changes a step."""
+    """What happens in the pretend network: `steps` of a minute each, with so many changes a step.
+
+    Every page has one post at a time that gets most of the comments, as news do; the others get one now and then.
+    """
 
     seed: int = 1
     steps: int = 100
     comments: int = 100
     edits: int = 3
     deletions: int = 2
-    posts: int = 8
+    posts: int = 24
     emergencies: float = 0.01
 
 
@@ -73,18 +76,21 @@ def build(storm: Storm) -> Any:
     posts = []
     for p in range(PAGES):
         page = world.add_page(f"-{100 + p}", f"Страница {p + 1}")
-        posts += [world.add_post(page, f"Новость {i}", at=start - 3600 * (i + 1)) for i in range(storm.posts)]
+        posts.append([world.add_post(page, f"Новость {i}", at=start - 3600 * (i + 1)) for i in range(storm.posts)])
+    count = iter(range(storm.steps))
 
     def step() -> None:
+        now = next(count) // 8 % storm.posts
         for _ in range(storm.comments):
-            post = rng.choice(posts)
+            row = rng.choice(posts)
+            post = row[now] if rng.random() < 0.95 else rng.choice(row)
             texts = EMERGENCIES if rng.random() < storm.emergencies else ORDINARY
             recent = list(post.comments.values())[-20:]
             parent = rng.choice(recent) if recent and rng.random() < 0.3 else None
             world.add_comment(post, rng.choice(texts), rng.choice(people), parent=parent)
         for change, n in ((world.edit, storm.edits), (world.delete, storm.deletions)):
             for _ in range(n):
-                post = rng.choice(posts)
+                post = rng.choice(posts)[now]
                 alive = [c for c in list(post.comments.values())[-50:] if not c.deleted]
                 if not alive:
                     continue
