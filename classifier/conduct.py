@@ -31,6 +31,7 @@ _STARRED = re.compile(
     r"м[*#@_]+(?:к|ак|даки?)|му[*#@_]+\w*|г[*#@_]+(?:н|он|но|вно)|ж[*#@_]+(?:п|па|пе|пу)|по[хx]?[*#@_]+(?:й|ю|ую)?)$",
     re.IGNORECASE,
 )
+_MARKS = re.compile("[*#@_]")
 _SPACED = re.compile(r"(?<!\w)(?:[а-яa-z][\s.\-_*]{1,2}){2,7}[а-яa-z](?!\w)", re.IGNORECASE)
 _REPEAT = re.compile(r"(.)\1+")
 
@@ -45,12 +46,15 @@ def obscene(form: str) -> bool:
     return squeezed != form and not _INNOCENT.match(squeezed) and bool(_OBSCENE.match(squeezed))
 
 
-def disguised(clean: str) -> str | None:
-    """An obscenity written with stars or with spaces between its letters; the piece of text, or None."""
-    for m in _STARS.finditer(clean):
+def disguised(clean: str, letters: bool) -> str | None:
+    """An obscenity written with stars or with spaces between its letters; the piece of text, or None.
+
+    `letters`: there are lone letters that are no words, so that the second way is worth a look.
+    """
+    for m in _STARS.finditer(clean) if _MARKS.search(clean) else ():
         if _STARRED.match(m.group()):
             return m.group()
-    for m in _SPACED.finditer(clean):
+    for m in _SPACED.finditer(clean) if letters else ():
         joined = re.sub(r"[\s.\-_*]", "", m.group())
         if obscene(joined):
             return m.group()

@@ -97,6 +97,12 @@ def appeals(judge, path: Path) -> None:
         f"  group F1 weighted {groups[0]:.3f}, macro {groups[1]:.3f}; right {sum(right) / len(right):.3f} [{low:.2f}, {high:.2f}]"
     )
     print(f"  topic F1 weighted {topics[0]:.3f} ({len(labelled)} with a topic)")
+    claims = [
+        (a.topic_confidence, a.topic == r["topic_id"] if a.topic and r["topic_id"] else a.topic_group == r["group"])
+        for r, a in zip(rows, said, strict=True)
+        if a.topic_group and not a.emergency
+    ]
+    print(f"  expected calibration error {calibration(*zip(*claims, strict=True)):.3f} ({len(claims)} answers)")
     alarms = sum(a.emergency for a in said)
     print(f"  emergencies raised {alarms} of {len(said)} (unlabelled: letters about hazards)")
 

@@ -83,6 +83,7 @@ _LEZGIAN_WORDS = frozenset(
 )
 _MAX_QUOTE = 60
 ALARM_AT = 0.5
+REQUIRED_OF_TOPIC = 0.2  # a text on a topic of the administration needs less to be taken as a message to it
 """From this probability on the model raises an emergency that no rule sees (chosen on train and dev texts)."""
 
 
@@ -98,8 +99,9 @@ class RoomJudge:
         self._place, self._far, self._home, self._obscene = bit("PLACE"), bit("FAR_PLACE"), bit("HOME"), bit("OBSCENE")
         self._street, self._emoji, self._end = bit("STREET"), bit("EMOJI"), bit("END")
         self._not, self._unknown = bit("@not"), bit("UNKNOWN")
+        self._lezgian, self._letter, self._known = bit("LEZGIAN"), bit("LETTER"), bit("KNOWN")
         self._school = bit("(школа|школьный|класс|спортзал|учитель|учительница|урок|школьник|столовая)")
-        self._cheer = bit("LAUGH")
+        self._laugh = bit("LAUGH")
         self._lexicon.clear()  # words decorated before all bits were known
         self.model = f"otklik-{topics.FORMAT}.{self._topics.version}"
 
@@ -117,11 +119,16 @@ class RoomJudge:
                 grammar.append("FAR_PLACE")
             if conduct.obscene(word.russian):
                 grammar.append("OBSCENE")
+            if _LEZGIAN.search(word.form) or word.form in _LEZGIAN_WORDS:
+                grammar.append("LEZGIAN")
+            if len(word.form) == 1 and word.form not in "явисоукаIi":
+                grammar.append("LETTER")
             if word.russian in ("ул", "пер", "пр-т") or word.lemma in ("улица", "переулок", "проспект"):
                 grammar.append("STREET")
         word.mask = self._book.mask(word.russian, word.lemmas, grammar)
         word.concepts = self._book.concepts(word.russian, word.lemmas)
-        word.row = self._topics.row(word, is_place="PLACE" in grammar or "FAR_PLACE" in grammar)
+        is_place = "FAR_PLACE" in grammar or ("PLACE" in grammar and self._gazetteer.names(word))
+        word.row = self._topics.row(word, is_place)
 
     # --- the contract ---
 
@@ -211,7 +218,7 @@ class RoomJudge:
             spans = [m.span() for m in text.TOKEN.finditer(clean)]
             found = tuple(self._places(item, clean, index, words, spans, total))
             for place in found:
-                entry = self._gazetteer.entry(place.name)
+                entry = self._gazetteer.entry(place.name, place.kind)
                 if entry is None or place.span is None:
                     continue
                 bit = self._home if entry.near else self._far
@@ -280,7 +287,7 @@ class RoomJudge:
 
     def _emergency(self, item, clean, index, words, masks, total, scores, i, reasons):
         """Kind of emergency and its section, or (None, None). Rules speak first, then what the model has learnt."""
-        probability, kind = scores.alarm(i)
+        probability = scores.alarm[i]
         ruled = bool(total & self._book.keys["emergency"])
         if not ruled and probability < ALARM_AT:
             return None, None
@@ -299,11 +306,12 @@ class RoomJudge:
                     reasons.insert(0, f"{match.rule.section.name}: «{quote}»")
                     return match.rule.section.name, match.rule.section
                 against = against or why
-        if probability >= ALARM_AT and scores.required[i] >= 0.5 and scores.concerns(i) >= 0.5 and not against:
+        if probability >= ALARM_AT and scores.required[i] >= 0.5 and scores.concerns[i] >= 0.5 and not against:
             against = guards[0].rule.section.name if guards else None
             if against is None:
+                kind = scores.kind_of(i)
                 section = next(s for s in self._book.sections if s.sort == "emergency" and s.name == kind)
-                reasons.insert(0, f"похоже на «{kind}» ({probability:.0%}): прочитайте сами")
+                reasons.insert(0, f"{kind}: так звучит текст ({probability:.0%}), прочитайте сами")
                 return kind, section
         if against is not None:
             reasons.append(f"не авария: {against}")
@@ -311,7 +319,7 @@ class RoomJudge:
 
     def _idle_talk(self, scores: topics.Scores, i: int, probability: float, total: int) -> bool:
         """The model is sure that the text is no message to anybody, and no place of ours is named."""
-        return scores.required[i] < 0.2 and scores.concerns(i) < 0.2 and probability < 0.05 and not total & self._home
+        return scores.required[i] < 0.2 and scores.concerns[i] < 0.2 and probability < 0.05 and not total & self._home
 
     def _guarded(self, match: rules.Match, guards: Sequence[rules.Match], masks: Sequence[int]) -> str | None:
         """Why the match does not count, or None."""
@@ -338,27 +346,29 @@ class RoomJudge:
 
     def _flags(self, item: Text, clean: str, words: list[Word], masks, total: int) -> list[str]:
         flags: list[str] = []
-        if total & self._obscene or conduct.disguised(clean):
+        if total & self._obscene or conduct.disguised(clean, bool(total & self._letter)):
             flags.append("obscene")
-        for match in self._book.matches("conduct", masks, total):
-            name = match.rule.section.name
-            if name not in flags:
-                flags.append(name)
-        letters = [w for w in words if w.form[0].isalpha()]
-        if letters and self._foreign(clean, letters):
+        if total & self._book.keys["conduct"]:
+            for match in self._book.matches("conduct", masks, total):
+                name = match.rule.section.name
+                if name not in flags:
+                    flags.append(name)
+        if total & self._lezgian and self._foreign(words):
             flags.append("other_language")
-        elif _gibberish(letters) or (words and not letters and not item.attachments and not total & self._emoji):
+            return flags
+        if total & self._known:
+            return flags
+        letters = [w for w in words if w.form[0].isalpha()]
+        if _gibberish(letters) or (words and not letters and not item.attachments and not total & self._emoji):
             flags.append("unintelligible")
         return flags
 
-    @staticmethod
-    def _foreign(clean: str, letters: list[Word]) -> bool:
+    def _foreign(self, words: list[Word]) -> bool:
         """Lezgian (or another language of the mountains): its letter pairs and words against known Russian ones."""
-        marks = len(_LEZGIAN.findall(clean)) + sum(w.form in _LEZGIAN_WORDS for w in letters)
-        if not marks:
-            return False
-        known = sum(w.known and w.form not in _LEZGIAN_WORDS and len(w.form) > 2 for w in letters)
-        return marks * 3 >= len(letters) and marks * 2 > known
+        letters = [w for w in words if w.form[0].isalpha()]
+        marked = sum(bool(w.mask & self._lezgian) for w in letters)
+        known = sum(w.known and not w.mask & self._lezgian and len(w.form) > 2 for w in letters)
+        return marked * 3 >= len(letters) and marked * 2 > known
 
     def _reaction(self, item, words, masks, total, flags, guess, emergency, found) -> tuple[str, list[str]]:
         if emergency:
@@ -379,7 +389,9 @@ class RoomJudge:
             return "none", []
         if kinds & {"thanks", "greeting", "condolence"} and not need and guess.required < 0.8:
             return "none", ["благодарность, поздравление или соболезнование"]
-        if guess.required >= 0.5:
+        if ("idle" in kinds or total & self._laugh) and not need and guess.required < 0.9:
+            return "none", ["разговор, учения или вопрос о слухах"]
+        if guess.required >= (REQUIRED_OF_TOPIC if guess.group else 0.5):
             return "required", []
         return "none", ["просьбы или жалобы не видно"]
 

@@ -8,6 +8,7 @@ are used when there. The first row is the centre of the home district: its rows 
 from __future__ import annotations
 
 import csv
+import functools
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -154,6 +155,7 @@ class Gazetteer:
 
     def __init__(self, rows: Iterable[dict[str, str]], source: str) -> None:
         self.entries: list[Entry] = []
+        self._by_name: dict[tuple[str, str], Entry] = {}
         self._names: dict[str, list[Name]] = {}
         self._adjectives: dict[str, list[Entry]] = {}
         self._schools: dict[str, list[Entry]] = {}
@@ -168,6 +170,7 @@ class Gazetteer:
             if centre is None and entry.lat is not None and entry.lon is not None:
                 centre = (entry.lat, entry.lon)
             self.entries.append(entry)
+            self._by_name.setdefault((entry.name, entry.kind), entry)
             self._add(entry, row)
         spellable = [f for f, names in self._names.items() if any(_spellable(n, f) for n in names)]
         self._speller = Speller(spellable)
@@ -231,15 +234,20 @@ class Gazetteer:
     def is_name(self, form: str) -> bool:
         return form in self._names
 
+    def names(self, word: Word) -> bool:
+        """The word names a place and is no ordinary word besides."""
+        meant = self.meant(word)
+        return meant is not None and not self.is_ordinary(meant)
+
     def meant(self, word: Word) -> str | None:
         """The known form that `word` is, or was meant to be; None if it is no name."""
         form = word.russian
         if form in self._names:
             return form
         if not word.known and form.isalpha() and len(form) >= 5:
-            found = self._speller.correct(form)
-            if found and found[0] == form[0]:
-                return found
+            found = sorted(f for f in self._speller.near(form) if f[0] == form[0])
+            if len({n.entry for f in found for n in self._names[f] if not n.rest}) == 1:
+                return found[0]
         if "-" in form:  # "Ахты-Гдым"
             first = form.split("-")[0]
             if any(not n.rest and n.entry.settlement for n in self._names.get(first, ())):
@@ -363,8 +371,9 @@ class Gazetteer:
         schools = self._schools.get(settlement, [])
         return schools[0] if len(schools) == 1 else None
 
-    def entry(self, name: str) -> Entry | None:
-        return next((e for e in self.entries if e.name == name), None)
+    def entry(self, name: str, kind: str) -> Entry | None:
+        """The row of a place that `find` gave."""
+        return self._by_name.get((name, kind))
 
 
 def streets(clean: str, index) -> list[Place]:
@@ -378,7 +387,8 @@ def streets(clean: str, index) -> list[Place]:
         first = name.split()[0] if name else ""
         if not first or (not _STREET_ENDS.search(first) and not first[0].isdigit() and "." not in first):
             continue
-        if morph().parse(first)[0].tag.POS in ("VERB", "PREP", "CONJ", "PRCL", "ADVB", "NPRO", "INFN"):
+        tag = morph().parse(first)[0].tag
+        if "Apro" in tag or tag.POS in ("VERB", "PREP", "CONJ", "PRCL", "ADVB", "NPRO", "INFN"):
             continue
         title = " ".join(w[:1].upper() + w[1:] for w in name.split())
         start, end = texts.original(m.start(), m.start(1) + len(name), index)
@@ -518,8 +528,9 @@ def case_forms(word: str) -> set[str]:
     return {f for f in forms if len(f) >= 3 and f not in _NEVER}
 
 
-def _lexeme(word: str) -> set[str]:
-    return {x.word.replace("ё", "е") for x in morph().parse(word)[0].lexeme}
+@functools.cache
+def _lexeme(word: str) -> frozenset[str]:
+    return frozenset(x.word.replace("ё", "е") for x in morph().parse(word)[0].lexeme)
 
 
 def _part_forms(token: str, single: bool) -> set[str]:

@@ -248,10 +248,10 @@ class RuleBook:
             if step.low < 0:
                 spots = [*spots, *range(last - 1, low - 1, -1)]
         for j in spots:
-            if masks[j] & step.bit and j not in at:
+            if masks[j] & step.bit and (step.anywhere or j not in at):
                 if not step.anywhere and self._broken(masks, last, j):
                     continue
-                found = self._extend(rule, n + 1, (*at, j), masks)
+                found = self._extend(rule, n + 1, at if j in at else (*at, j), masks)
                 if found:
                     return found
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,49 +83,42 @@ def pairs(keys: np.ndarray) -> np.ndarray:
     return out
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """Class scores of a batch: float32 [texts, classes]."""
+    """What the model says of a batch, as plain lists by text (`required`, `concerns`, `alarm` are probabilities)."""
 
-    model: TopicModel
-    values: np.ndarray
-    groups: np.ndarray  # probabilities [texts, groups]
-    topics: np.ndarray  # probabilities [texts, topics]
-    required: np.ndarray
-    alarms: np.ndarray  # probabilities [texts, kinds of emergency and none]
+    __slots__ = ("_group", "_model", "_share", "_sure", "_topic", "alarm", "concerns", "groups", "kind", "required")
 
-    def alarm(self, i: int) -> tuple[float, str]:
-        """Probability of an emergency, and the likeliest kind."""
-        m = self.model
-        p = self.alarms[i]
-        k = int(np.where(m.no_alarm, -1.0, p).argmax())
-        return float(1.0 - p[m.no_alarm].sum()), m.alarms[k]
+    def __init__(self, model: TopicModel, values: np.ndarray) -> None:
+        g, t = len(model.groups), len(model.topics)
+        self._model = model
+        self.groups = _softmax(values[:, :g])
+        best = self.groups.argmax(1) if len(values) else np.zeros(0, int)
+        inside = values[:, g : g + t] + model.outside[best]  # only topics of the likeliest group
+        shares = _softmax(inside)
+        self._group = best.tolist()
+        self._sure = self.groups.max(1, initial=0.0).tolist()
+        self._topic = shares.argmax(1).tolist() if len(values) else []
+        self._share = shares.max(1, initial=0.0).tolist()
+        self.required = (1.0 / (1.0 + np.exp(-values[:, g + t]))).tolist()
+        self.concerns = (1.0 - self.groups[:, model.no_group]).tolist()
+        alarms = _softmax(values[:, g + t + 1 :])
+        self.alarm = (1.0 - alarms[:, model.no_alarm].sum(1)).tolist()
+        self.kind = np.where(model.no_alarm, -1.0, alarms).argmax(1).tolist() if len(values) else []
 
-    def concerns(self, i: int) -> float:
-        """Probability that the text is of any group of topics."""
-        return 1.0 - float(self.groups[i, self.model.no_group])
+    def kind_of(self, i: int) -> str:
+        """The likeliest kind of emergency."""
+        return self._model.alarms[self.kind[i]]
 
     def best(self, i: int) -> Guess:
-        m = self.model
-        g = int(self.groups[i].argmax())
-        group, p = m.groups[g], float(self.groups[i, g])
-        required = float(self.required[i])
+        """Topic, group and confidence; None where the model does not know."""
+        m = self._model
+        group, p, required = m.groups[self._group[i]], self._sure[i], self.required[i]
         if group == NONE or p < m.group_threshold:
             return Guess(None, None, p if group == NONE else 0.0, required)
-        t, q = self._topic(i, group)
-        if t is None or q < m.topic_threshold:
+        topic, q = m.topics[self._topic[i]], self._share[i]
+        if topic.endswith(NONE) or q < m.topic_threshold:
             return Guess(None, group, p, required)
-        return Guess(t, group, p * q, required)
-
-    def _topic(self, i: int, group: str) -> tuple[str | None, float]:
-        columns = self.model.topics_in.get(group)
-        if columns is None:
-            return None, 0.0
-        shares = self.topics[i, columns]
-        total = float(shares.sum())
-        k = int(shares.argmax())
-        name = self.model.topics[columns[k]]
-        return (None if name.endswith(NONE) else name), (float(shares[k]) / total if total else 0.0)
+        return Guess(topic, group, p * q, required)
 
 
 class TopicModel:
@@ -151,7 +145,9 @@ class TopicModel:
         for i, topic in enumerate(self.topics):
             group = topic.split("/")[0] if topic.endswith(NONE) else self._groups_of.get(topic, "")
             inside.setdefault(group, []).append(i)
-        self.topics_in = {g: np.array(c) for g, c in inside.items()}
+        self.outside = np.full((len(self.groups), len(self.topics)), -1e9, np.float32)
+        for i, group in enumerate(self.groups):
+            self.outside[i, inside.get(group, [])] = 0.0
         self.forget_rows()
 
     @classmethod
@@ -164,7 +160,7 @@ class TopicModel:
             if meta.get("format") != FORMAT:
                 raise ConfigError(f"{folder}: модель другой версии; обучите её заново: otklik model train")
             return cls(arrays, meta)
-        except (OSError, ValueError, KeyError, EOFError) as e:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
             raise ConfigError(
                 f"{folder}: не читается модель ({type(e).__name__}); проверьте classifier.model или переустановите программу"
             ) from None
@@ -227,8 +223,7 @@ class TopicModel:
             flat.append(0)
             flat.extend(rows)
         if not starts:
-            empty = np.zeros((0, len(self._bias)), np.float32)
-            return Scores(self, empty, empty, empty, empty, empty)
+            return Scores(self, np.zeros((0, len(self._bias)), np.float32))
         ids = np.array(flat)
         sums = np.add.reduceat(self._rows[ids], starts)
         counts = np.add.reduceat(self._counts[ids], starts)
@@ -240,36 +235,30 @@ class TopicModel:
                 owner = np.searchsorted(np.array(starts), hits, side="right") - 1
                 np.add.at(sums, owner, self._pair_weights[at[hits]] * self._scale)
         values = sums / np.sqrt(np.maximum(counts, 1.0))[:, None] + self._bias
-        g, t = len(self.groups), len(self.topics)
-        required = 1.0 / (1.0 + np.exp(-values[:, g + t]))
-        alarms = _softmax(values[:, g + t + 1 :])
-        return Scores(self, values, _softmax(values[:, :g]), _softmax(values[:, g : g + t]), required, alarms)
+        return Scores(self, values)
 
     def explain(self, scores: Scores, i: int, words: Sequence[Word]) -> dict:
         """Top three topics with probabilities and the words that speak for the best one."""
-        order = np.argsort(-scores.groups[i])[:3]
-        top = []
-        for g in order:
-            group = self.groups[g]
-            topic, share = scores._topic(i, group) if group != NONE else (None, 0.0)
-            top.append(
-                {
-                    "group": None if group == NONE else group,
-                    "group_title": self.group_title(group) if group != NONE else "без темы",
-                    "probability": round(float(scores.groups[i, g]), 4),
-                    "topic": topic,
-                    "topic_title": self.title(topic) if topic else None,
-                    "topic_share": round(share, 4),
-                }
-            )
+        order = np.argsort(-scores.groups[i], kind="stable")[:3]
+        guess = scores.best(i)
+        top = [
+            {
+                "group": None if self.groups[g] == NONE else self.groups[g],
+                "title": "без темы" if self.groups[g] == NONE else self.group_title(self.groups[g]),
+                "probability": round(float(scores.groups[i, g]), 4),
+            }
+            for g in order
+        ]
         best = int(order[0])
         column = self._rows[[w.row for w in words], best] if words else np.zeros(0)
         weights = sorted(zip((w.lemma for w in words), column.tolist(), strict=True), key=lambda p: -abs(p[1]))
         return {
             "top": top,
+            "topic": guess.topic,
+            "topic_title": self.title(guess.topic) if guess.topic else None,
             "weights": [{"lemma": lemma, "weight": round(value, 3)} for lemma, value in weights if value][:12],
-            "required": round(float(scores.required[i]), 4),
-            "emergency": dict(zip(("probability", "kind"), scores.alarm(i), strict=True)),
+            "required": round(scores.required[i], 4),
+            "emergency": {"probability": round(scores.alarm[i], 4), "kind": scores.kind_of(i)},
         }
 
 

@@ -23,6 +23,7 @@ _MAX_FORM = 40
 GRAMMAR = (
     "PAST", "FUTURE", "PRESENT", "INFINITIVE", "IMPERATIVE", "VERB", "ADJECTIVE", "NUMBER", "NAME", "SURNAME", "END",
     "QUESTION", "EXCLAIM", "LAUGH", "PLACE", "FAR_PLACE", "OBSCENE", "UNKNOWN", "EMOJI", "HOME", "STREET",
+    "LEZGIAN", "LETTER", "KNOWN",
 )  # fmt: skip
 _LAUGH = frozenset("😂🤣😆😅😹😁😄😃😀😜😝🤪")
 
@@ -59,13 +60,6 @@ def lemma_of(form: str) -> str:
     return morph().parse(form)[0].normal_form.replace("ё", "е")
 
 
-def deletions(word: str) -> Iterable[str]:
-    """The word and every word with one letter less; two words that share one are at most two edits apart."""
-    yield word
-    for i in range(len(word)):
-        yield word[:i] + word[i + 1 :]
-
-
 def near(a: str, b: str) -> bool:
     """At most one edit (insertion, deletion, substitution, swap of neighbours) apart."""
     if a == b:
@@ -86,14 +80,22 @@ class Speller:
     """The lemma of a list that an unknown word was meant to be: one edit away, unambiguously."""
 
     def __init__(self, lemmas: Iterable[str]) -> None:
-        self._index: dict[str, list[str]] = {}
+        # One edit leaves either the first two letters or the last three as they are.
+        self._heads: dict[str, list[str]] = {}
+        self._tails: dict[str, list[str]] = {}
         for lemma in lemmas:
             if len(lemma) >= 5 and lemma.isalpha():
-                for key in deletions(lemma):
-                    self._index.setdefault(key, []).append(lemma)
+                self._heads.setdefault(lemma[:2], []).append(lemma)
+                self._tails.setdefault(lemma[-3:], []).append(lemma)
+
+    def near(self, word: str) -> set[str]:
+        """Every listed word at most one edit away."""
+        candidates = {*self._heads.get(word[:2], ()), *self._tails.get(word[-3:], ())}
+        return {c for c in candidates if near(word, c)}
 
     def correct(self, word: str) -> str | None:
-        found = {c for key in deletions(word) for c in self._index.get(key, ()) if near(word, c)}
+        """The one listed word that was meant; None when there is none or there are several."""
+        found = self.near(word)
         # The first letter is seldom mistaken: among several candidates it decides.
         if len(found) > 1:
             found = {c for c in found if c[0] == word[0]}
@@ -183,8 +185,7 @@ class Lexicon(dict[str, Word]):
         tag = word.tag
         if tag is None:
             return
-        if not word.known:
-            yield "UNKNOWN"
+        yield "KNOWN" if word.known else "UNKNOWN"
         if tag.POS in ("VERB", "PRED"):
             yield "VERB"
         if tag.tense == "past":
