@@ -167,7 +167,8 @@ def _span(text: str) -> float:
 
 Json = Annotated[bool, typer.Option("--json", help="Вывести одно значение JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Не спрашивать.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="Не больше стольких.")]
+MANY = 2**31 - 1
+Limit = Annotated[int, typer.Option("--limit", min=1, max=MANY, help="Не больше стольких.")]
 By = Annotated[str | None, typer.Option("--by", help="Кто это делает; иначе имя пользователя системы.")]
 
 
@@ -385,6 +386,10 @@ def collect(
             emit(report.as_dict())
         elif not state.quiet:
             _show("report", report.as_dict())
+        else:
+            for result in report.results:
+                if result.coverage is not None and result.coverage.problem:
+                    _fail(f"{result.configured}: {result.coverage.problem}", report.exit_code)
     _finish(report.exit_code)
 
 
@@ -687,7 +692,13 @@ def topics(as_json: Json = False) -> None:
                 print(f"    {topic:34} {names[topic]}")
 
 
-Consumer = Annotated[str, typer.Option("--consumer", help="Имя получателя.")]
+def _named(value: str | None) -> str | None:
+    if value is not None and not value.strip():
+        raise typer.BadParameter("нужно имя")
+    return value
+
+
+Consumer = Annotated[str, typer.Option("--consumer", callback=_named, help="Имя получателя.")]
 
 
 @queue_app.command("take")
@@ -724,8 +735,10 @@ def queue_nack(
 
 @feed_app.command("read")
 def feed_read(
-    after: Annotated[int, typer.Option("--after", min=0, metavar="SEQ", help="Номер последнего прочитанного.")] = 0,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Не больше стольких.")] = None,
+    after: Annotated[
+        int, typer.Option("--after", min=0, max=2**63 - 1, metavar="SEQ", help="Номер последнего прочитанного.")
+    ] = 0,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, max=MANY, help="Не больше стольких.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Ждать новых.")] = False,
 ) -> None:
     """События по порядку, NDJSON, одно на строку."""
@@ -872,13 +885,13 @@ def store_verify(
 
 @contextmanager
 def _open_input(path: str) -> Iterator[Any]:
-    from settings import ConfigError
+    from settings import ConfigError, os_problem
 
     try:
         with open(path, "rb") as file:
             yield file
     except OSError as e:
-        raise ConfigError(f"{path}: файл не читается ({e.strerror}); проверьте путь и права") from None
+        raise ConfigError(f"{path}: файл не читается ({os_problem(e)}); проверьте путь и права") from None
 
 
 # --- setting up, trying out -------------------------------------------------------------------------------------------
@@ -941,7 +954,9 @@ def _usage(e: typer.TyperException) -> str:
     """A usage error as one Russian sentence. The library's classes are told by name: some are not exported."""
     ctx, param = getattr(e, "ctx", None), getattr(e, "param", None)
     command = ctx.command_path if ctx else "otklik"
-    name = (param.opts[0] if param.opts[0].startswith("-") else param.human_readable_name) if param is not None else ""
+    name = param.opts[0] if param is not None and param.opts else ""
+    if name and not name.startswith("-"):
+        name = name.upper()
     kind = type(e).__name__
     text = e.format_message().strip()
     if kind == "NoSuchOption":

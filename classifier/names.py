@@ -39,8 +39,7 @@ def find_places(names: Iterable[str], gazetteer: Gazetteer) -> list[Place]:
     """The places a person named; a name that the gazetteer lacks is taken as it stands."""
     found = []
     for name in names:
-        entry = gazetteer.entry(name.strip()) or next(
-            (e for e in gazetteer.entries if e.name.casefold() == name.strip().casefold()), None
-        )
+        wanted = name.strip().casefold()
+        entry = next((e for e in gazetteer.entries if e.name.casefold() == wanted), None)
         found.append(as_place(entry, None, 1.0) if entry else Place(name.strip(), "место"))
     return found

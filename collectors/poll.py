@@ -230,10 +230,11 @@ def choose_pages(settings: Settings, only: Sequence[str]) -> list[tuple[int, Pag
             hits = [
                 (i, p)
                 for i, p in pages
-                if wanted in (str(i + 1), p.id.strip().lower(), p.title.strip().lower(), f"{p.network}:{p.id}".lower())
+                if wanted
+                and wanted in (str(i + 1), p.id.strip().lower(), p.title.strip().lower(), f"{p.network}:{p.id}".lower())
             ]
             if not hits:
-                raise ConfigError(f"страницы {name} нет в настройках; список: otklik pages")
+                raise ConfigError(f"страницы «{name[:100]}» нет в настройках; список: otklik pages")
             chosen += [h for h in hits if h not in chosen]
         return chosen
     pages = [(i, p) for i, p in pages if p.enabled and settings.network(p.network).enabled]

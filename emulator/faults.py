@@ -24,7 +24,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from settings import ConfigError
+from settings import ConfigError, os_problem
 
 KINDS: dict[str, str] = {
     "error": "the network's own error with this code",
@@ -221,7 +221,7 @@ def _read(path: Path) -> Any:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as e:
-        raise ConfigError(f"план сбоев {path.name} не читается ({e.strerror}); проверьте путь") from None
+        raise ConfigError(f"план сбоев {path.name} не читается ({os_problem(e)}); проверьте путь") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise ConfigError(f"план сбоев {path.name} — не YAML и не JSON; проверьте файл") from None
     if not isinstance(data, list):

@@ -20,7 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from emulator import texts
 from emulator.world import Clock, Comment, Page, Post, World
-from settings import ConfigError
+from settings import ConfigError, os_problem
 from store.values import Attachment
 
 MAX_BYTES = 5_000_000
@@ -212,7 +212,7 @@ def load(
             )
         text = path.read_text(encoding="utf-8")
     except OSError as e:
-        raise ConfigError(f"сценарий {path.name} не читается ({e.strerror}); проверьте путь") from None
+        raise ConfigError(f"сценарий {path.name} не читается ({os_problem(e)}); проверьте путь") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path.name}: это не текст UTF-8; пересохраните файл") from None
     model = parse(text, path.name)

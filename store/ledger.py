@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import func, select
 
 from settings import USAGE
+from store.assessing import clean
 from store.db import Database
 from store.errors import StoreError
 from store.tables import alerts, events, messages
@@ -92,7 +93,7 @@ def compare(url: str, lines: Iterable[bytes | str]) -> Comparison:
         try:
             entry = orjson.loads(line)
             key = (entry["network"], entry["external_id"])
-            text, gone = entry["text"], bool(entry["deleted"] or entry.get("post_deleted"))
+            text, gone = clean(entry["text"]), bool(entry["deleted"] or entry.get("post_deleted"))
         except (ValueError, KeyError, TypeError):
             raise StoreError(
                 f"строка {number} журнала не разбирается; нужен NDJSON с network, external_id, text, deleted",

@@ -533,7 +533,7 @@ def test_a_collector_that_breaks_fails_its_page_only(lite: Rig, caplog: pytest.L
 def test_pages_are_named_by_number_id_and_title_and_nothing_else(lite: Rig) -> None:
     conf = lite.settings
     assert [i for i, _ in choose_pages(conf, ["2", "-1", "vk:-1"])] == [1, 0]
-    with pytest.raises(ConfigError, match="страницы 3 нет"):
+    with pytest.raises(ConfigError, match="страницы «3» нет"):
         choose_pages(conf, ["3"])
 
 
