@@ -1,4 +1,4 @@
-"""Obscenities, also disguised: stars, spaces, look-alike letters, translit. Innocent words that look alike are left alone."""
+"""Obscenities, also disguised by stars, spaces, look-alike letters, translit; innocent look-alikes are left alone."""
 
 from __future__ import annotations
 

@@ -94,7 +94,8 @@ def appeals(judge, path: Path) -> None:
     low, high = interval(right)
     print(f"{path.name}: {len(rows)} appeals")
     print(
-        f"  group F1 weighted {groups[0]:.3f}, macro {groups[1]:.3f}; right {sum(right) / len(right):.3f} [{low:.2f}, {high:.2f}]"
+        f"  group F1 weighted {groups[0]:.3f}, macro {groups[1]:.3f}; "
+        f"right {sum(right) / len(right):.3f} [{low:.2f}, {high:.2f}]"
     )
     print(f"  topic F1 weighted {topics[0]:.3f} ({len(labelled)} with a topic)")
     claims = [

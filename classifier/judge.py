@@ -137,7 +137,7 @@ class RoomJudge:
         return self._assess_batch([item])[0]
 
     def assess_many(self, items: Sequence[Text]) -> list[Assessment | None]:
-        """Judge many; a text that breaks the judge gives None at its place (and a line in the log), never an exception."""
+        """Judge many; a text that breaks the judge gives None at its place and a line in the log, no exception."""
         try:
             return list(self._assess_batch(items))
         except Exception:
@@ -152,7 +152,7 @@ class RoomJudge:
         return out
 
     def explain(self, item: Text) -> dict:
-        """Everything behind the assessment: tokens with lemmas, rules that fired with spans, topic weights, top 3, places."""
+        """What stands behind the assessment: tokens with lemmas, rules that fired and their spans, weights, top 3."""
         clean, index = text.clean(item.text)
         words = self._words(clean)
         spans = [m.span() for m in text.TOKEN.finditer(clean)]

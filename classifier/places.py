@@ -319,7 +319,7 @@ class Gazetteer:
         return rank
 
     def _allowed(self, name: Name, form: str, words, forms, spans, raw, index, i) -> bool:
-        """Guards: names that are ordinary words, abandoned hamlets, and adjectives need a sign that a place is meant."""
+        """Names that are ordinary words, abandoned hamlets, adjectives: they need a sign that a place is meant."""
         entry = name.entry
         before = forms[i - 1] if i else ""
         after = forms[i + 1] if i + 1 < len(forms) else ""

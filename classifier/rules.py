@@ -6,7 +6,8 @@ A rule file (`rules/*.rules`, UTF-8) has concepts and sections; `#` begins a com
     [emergency пожар group=safety]                      a section: its sort, its name, its settings
     @burn ~6 (дом|сарай|@building) !@figure             a rule: one a line
 
-Terms: a lemma (or a form as it stands), `=form`, `prefix*`, `@concept`, `(a|b|@c)`, or a grammatical concept in capitals (`PAST`, `NUMBER`).
+Terms: a lemma (or a form as it stands), `=form`, `prefix*`, `@concept`, `(a|b|@c)`, or a grammatical concept in
+capitals (`PAST`, `NUMBER`).
 Between terms: nothing = within the next 3 tokens; `+` = the very next token; `>N` = within the next N; `~N` = within N
 tokens on either side (`~` alone: 6), all in one sentence; `&` = within `FAR` tokens of the first
 term, sentences regardless.
@@ -230,6 +231,8 @@ class RuleBook:
     def _find(self, rule: Rule, masks: Sequence[int]) -> tuple[int, ...] | None:
         for i, mask in enumerate(masks):
             if mask & rule.key:
+                if not rule.steps and not rule.not_sentence:
+                    return (i,)
                 found = self._extend(rule, 0, (i,), masks)
                 if found and not (rule.not_sentence and self._within(found, masks, rule.not_sentence)):
                     return tuple(sorted(found))

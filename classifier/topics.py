@@ -1,8 +1,10 @@
 """Topics and the need for a reaction: a linear model over word features, summed word by word.
 
-Features of a word: its lemma, the concepts of the rules it belongs to, the character n-grams of its form, and the pair it makes with the word before. A text's
-scores are `bias + sum(word vectors + pair vectors) / sqrt(number of words)`, so a word's vector is worked out once and a
-batch is a gather and a sum. Weights are 8-bit integers with a scale per class, in `weights.npz` (plain arrays).
+Features of a word: its lemma, the concepts of the rules it belongs to, the character n-grams of its form, and the
+pair it makes with the word before. A text's scores are `bias + sum(word vectors + pair vectors) / sqrt(number of
+words)`, so a word's vector is worked out once and a batch is a gather and a sum: first groups, need of a reaction and
+emergencies for every text, then only the topics of each text's likeliest group. Weights are 8-bit integers with a scale
+per class, in `weights.npz` (plain arrays).
 """
 
 from __future__ import annotations
@@ -88,22 +90,30 @@ class Scores:
 
     __slots__ = ("_group", "_model", "_share", "_sure", "_topic", "alarm", "concerns", "groups", "kind", "required")
 
-    def __init__(self, model: TopicModel, values: np.ndarray) -> None:
-        g, t = len(model.groups), len(model.topics)
+    def __init__(self, model: TopicModel, batch: Batch) -> None:
+        g = len(model.groups)
+        values = batch.values(slice(0, model.first_topic))
         self._model = model
         self.groups = _softmax(values[:, :g])
         best = self.groups.argmax(1) if len(values) else np.zeros(0, int)
-        inside = values[:, g : g + t] + model.outside[best]  # only topics of the likeliest group
-        shares = _softmax(inside)
         self._group = best.tolist()
         self._sure = self.groups.max(1, initial=0.0).tolist()
-        self._topic = shares.argmax(1).tolist() if len(values) else []
-        self._share = shares.max(1, initial=0.0).tolist()
-        self.required = (1.0 / (1.0 + np.exp(-values[:, g + t]))).tolist()
+        self.required = (1.0 / (1.0 + np.exp(-values[:, g]))).tolist()
         self.concerns = (1.0 - self.groups[:, model.no_group]).tolist()
-        alarms = _softmax(values[:, g + t + 1 :])
+        alarms = _softmax(values[:, g + 1 :])
         self.alarm = (1.0 - alarms[:, model.no_alarm].sum(1)).tolist()
         self.kind = np.where(model.no_alarm, -1.0, alarms).argmax(1).tolist() if len(values) else []
+        self._topic = [0] * len(best)
+        self._share = [0.0] * len(best)
+        for k in set(self._group):
+            columns = model.topic_columns[k]
+            if columns.start == columns.stop:
+                continue
+            texts = np.flatnonzero(best == k)
+            shares = _softmax(batch.values(columns, texts))
+            first = columns.start - model.first_topic
+            for i, j, share in zip(texts.tolist(), shares.argmax(1).tolist(), shares.max(1).tolist(), strict=True):
+                self._topic[i], self._share[i] = first + j, share
 
     def kind_of(self, i: int) -> str:
         """The likeliest kind of emergency."""
@@ -121,6 +131,51 @@ class Scores:
         return Guess(topic, group, p * q, required)
 
 
+class Batch:
+    """The words and pairs of some texts, ready to be summed over any columns of the weights."""
+
+    def __init__(self, model: TopicModel, texts: Sequence[Sequence[int]]) -> None:
+        flat: list[int] = []
+        starts: list[int] = []
+        for rows in texts:
+            starts.append(len(flat))
+            flat.append(0)
+            flat.extend(rows)
+        self._model = model
+        self._ids = np.array(flat, np.intp)
+        self._starts = np.array([*starts, len(flat)], np.intp)
+        if not starts:
+            return
+        counts = np.add.reduceat(model.counts[self._ids], starts)
+        self._scale = (1.0 / np.sqrt(np.maximum(counts, 1.0)))[:, None]
+        keys = pairs(model.pair_of[self._ids])
+        at = np.minimum(np.searchsorted(model.pair_keys, keys), max(len(model.pair_keys) - 1, 0))
+        hits = np.flatnonzero((model.pair_keys[at] == keys) & (keys != 0)) if len(model.pair_keys) else at[:0]
+        self._pairs = at[hits]
+        self._owners = np.searchsorted(self._starts, hits, side="right") - 1  # ascending
+
+    def values(self, columns: slice, texts: np.ndarray | None = None) -> np.ndarray:
+        """Scores in these columns of all texts, or of those given (ascending)."""
+        model = self._model
+        bias = model.bias[columns]
+        if len(self._starts) == 1:
+            return np.zeros((0, len(bias)), np.float32)
+        ids, starts, scale, seen, owners = self._ids, self._starts[:-1], self._scale, self._pairs, self._owners
+        if texts is not None:
+            lengths = np.diff(self._starts)[texts]
+            starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+            ids = ids[np.repeat(self._starts[texts] - starts, lengths) + np.arange(lengths.sum())]
+            scale = scale[texts]
+            place = np.searchsorted(texts, owners)
+            mine = texts[np.minimum(place, len(texts) - 1)] == owners
+            seen, owners = seen[mine], place[mine]
+        sums = np.add.reduceat(model.rows[:, columns][ids], starts)
+        if len(seen):
+            first = np.flatnonzero(np.diff(owners, prepend=-1))
+            sums[owners[first]] += np.add.reduceat(model.pair_weights[:, columns][seen], first) * model.scale[columns]
+        return sums * scale + bias
+
+
 class TopicModel:
     """Loaded weights and the cache of word vectors."""
 
@@ -134,20 +189,20 @@ class TopicModel:
         self.topic_threshold: float = meta["topic_threshold"]
         self._vocabulary: list[str] = meta.get("lemmas", [])
         self._weights = arrays["weights"]
-        self._scale = arrays["scale"].astype(np.float32)
-        self._bias = arrays["bias"].astype(np.float32)
+        self.scale = arrays["scale"].astype(np.float32)
+        self.bias = arrays["bias"].astype(np.float32)
         self._keys = {int(k): i for i, k in enumerate(arrays["keys"])}
-        self._pair_keys = arrays["pair_keys"]
-        self._pair_weights = arrays["pair_weights"]
+        self.pair_keys = arrays["pair_keys"]
+        self.pair_weights = arrays["pair_weights"].astype(np.float32)
         self.version = meta["version"]
         self.titles, self.group_titles, self._groups_of = read_taxonomy()
-        inside: dict[str, list[int]] = {}
-        for i, topic in enumerate(self.topics):
-            group = topic.split("/")[0] if topic.endswith(NONE) else self._groups_of.get(topic, "")
-            inside.setdefault(group, []).append(i)
-        self.outside = np.full((len(self.groups), len(self.topics)), -1e9, np.float32)
-        for i, group in enumerate(self.groups):
-            self.outside[i, inside.get(group, [])] = 0.0
+        # Columns: groups, the need of a reaction, kinds of emergency, topics ordered by group.
+        self.first_topic = len(self.groups) + 1 + len(self.alarms)
+        homes = [group_of_topic(topic, self._groups_of) for topic in self.topics]
+        self.topic_columns = []
+        for group in self.groups:
+            inside = [self.first_topic + i for i, home in enumerate(homes) if home == group]
+            self.topic_columns.append(slice(inside[0], inside[-1] + 1) if inside else slice(0, 0))
         self.forget_rows()
 
     @classmethod
@@ -162,7 +217,7 @@ class TopicModel:
             return cls(arrays, meta)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
             raise ConfigError(
-                f"{folder}: не читается модель ({type(e).__name__}); проверьте classifier.model или переустановите программу"
+                f"{folder}: не читается модель ({type(e).__name__}); проверьте classifier.model или обучите её заново"
             ) from None
 
     def spellable(self) -> list[str]:
@@ -182,10 +237,10 @@ class TopicModel:
 
     def forget_rows(self) -> None:
         """Empty the cache of word vectors (row 0 stays: the empty word)."""
-        classes = len(self._bias)
-        self._rows = np.zeros((1024, classes), np.float32)
-        self._pair_of = np.zeros(1024, np.uint32)
-        self._counts = np.zeros(1024, np.float32)
+        classes = len(self.bias)
+        self.rows = np.zeros((1024, classes), np.float32)
+        self.pair_of = np.zeros(1024, np.uint32)
+        self.counts = np.zeros(1024, np.float32)
         self._used = 1
         self._same: dict[tuple, int] = {}
 
@@ -199,16 +254,16 @@ class TopicModel:
         row = self._same.get(key)
         if row is not None:
             return row
-        if self._used == len(self._rows):
-            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
-            self._pair_of = np.concatenate([self._pair_of, np.zeros_like(self._pair_of)])
-            self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
+        if self._used == len(self.rows):
+            self.rows = np.concatenate([self.rows, np.zeros_like(self.rows)])
+            self.pair_of = np.concatenate([self.pair_of, np.zeros_like(self.pair_of)])
+            self.counts = np.concatenate([self.counts, np.zeros_like(self.counts)])
         row = self._used
         self._used += 1
         if found:
-            self._rows[row] = self._weights[found].sum(0, dtype=np.int32) * self._scale
-        self._pair_of[row] = key[0]
-        self._counts[row] = 1.0 if word.form[0].isalnum() else 0.0
+            self.rows[row] = self._weights[found].sum(0, dtype=np.int32) * self.scale
+        self.pair_of[row] = key[0]
+        self.counts[row] = 1.0 if word.form[0].isalnum() else 0.0
         self._same[key] = row
         return row
 
@@ -216,26 +271,7 @@ class TopicModel:
 
     def scores(self, texts: Sequence[Sequence[int]]) -> Scores:
         """Scores of texts given as rows of their words."""
-        flat: list[int] = []
-        starts: list[int] = []
-        for rows in texts:
-            starts.append(len(flat))
-            flat.append(0)
-            flat.extend(rows)
-        if not starts:
-            return Scores(self, np.zeros((0, len(self._bias)), np.float32))
-        ids = np.array(flat)
-        sums = np.add.reduceat(self._rows[ids], starts)
-        counts = np.add.reduceat(self._counts[ids], starts)
-        keys = pairs(self._pair_of[ids])
-        if len(self._pair_keys):
-            at = np.minimum(np.searchsorted(self._pair_keys, keys), len(self._pair_keys) - 1)
-            hits = np.flatnonzero((self._pair_keys[at] == keys) & (keys != 0))
-            if len(hits):
-                owner = np.searchsorted(np.array(starts), hits, side="right") - 1
-                np.add.at(sums, owner, self._pair_weights[at[hits]] * self._scale)
-        values = sums / np.sqrt(np.maximum(counts, 1.0))[:, None] + self._bias
-        return Scores(self, values)
+        return Scores(self, Batch(self, texts))
 
     def explain(self, scores: Scores, i: int, words: Sequence[Word]) -> dict:
         """Top three topics with probabilities and the words that speak for the best one."""
@@ -250,7 +286,7 @@ class TopicModel:
             for g in order
         ]
         best = int(order[0])
-        column = self._rows[[w.row for w in words], best] if words else np.zeros(0)
+        column = self.rows[[w.row for w in words], best] if words else np.zeros(0)
         weights = sorted(zip((w.lemma for w in words), column.tolist(), strict=True), key=lambda p: -abs(p[1]))
         return {
             "top": top,
@@ -285,8 +321,11 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
     return h.hexdigest()[:10]
 
 
+def group_of_topic(topic: str, groups_of: dict[str, str]) -> str:
+    """The group of a topic's id, or of "<group>/-"."""
+    return topic.split("/")[0] if topic.endswith(NONE) else groups_of.get(topic, "")
+
+
 def _softmax(values: np.ndarray) -> np.ndarray:
-    if not values.shape[1]:
-        return values
     e = np.exp(values - values.max(1, keepdims=True))
     return e / e.sum(1, keepdims=True)

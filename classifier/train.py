@@ -1,7 +1,7 @@
 """Train the topic model: `python -m classifier.train [--shared DIR] [--out DIR]`.
 
-Data: the room's own examples (`examples/*.txt`, always) and, when there, the appeals and ordinary texts of a shared data
-folder. Sets whose licence is non-commercial are never read. Same input, same bytes. Needs scikit-learn.
+Data: the room's own examples (`examples/*.txt`, always) and, when there, the appeals and ordinary texts of a shared
+data folder. Sets whose licence is non-commercial are never read. Same input, same bytes. Needs scikit-learn.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ANY = "?"  # not labelled for this head
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """`group`, `topic`: ids, NONE, or ANY; `required`: 1, 0, or None when unknown; `alarm`: kind of emergency, NONE, ANY."""
+    """`group`, `topic`, `alarm` (kind of emergency): ids, NONE, or ANY; `required`: 1, 0, or None when unknown."""
 
     text: str
     group: str
@@ -216,16 +216,21 @@ def train(
     )
     _, wr, br = head(fit_logistic, [None if e.required is None else str(e.required) for e in examples], c_required)
     alarms, wa, ba = head(fit_logistic, [e.alarm for e in examples], c_alarm)
-    w = np.hstack([wg, wt, wr, wa])
-    bias = np.concatenate([bg, bt, br, ba])
+    groups_of = topics.read_taxonomy()[2]
+    order = sorted(
+        range(len(names)), key=lambda i: (groups.index(topics.group_of_topic(names[i], groups_of)), names[i])
+    )
+    names = [names[i] for i in order]
+    w = np.hstack([wg, wr, wa, wt[:, order]])
+    bias = np.concatenate([bg, br, ba, bt[order]])
     scale = np.maximum(np.abs(w).max(0), 1e-9) / 127.0
     packed = np.round(w / scale).astype(np.int8)
-    order = np.argsort(np.array(list(doubles), np.uint32), kind="stable") if doubles else np.zeros(0, int)
+    by_key = np.argsort(np.array(list(doubles), np.uint32), kind="stable") if doubles else np.zeros(0, int)
     arrays = {
         "weights": packed[: len(singles)],
         "keys": np.array(list(singles), np.uint32),
-        "pair_weights": packed[len(singles) :][order],
-        "pair_keys": np.array(list(doubles), np.uint32)[order],
+        "pair_weights": packed[len(singles) :][by_key],
+        "pair_keys": np.array(list(doubles), np.uint32)[by_key],
         "scale": scale.astype(np.float32),
         "bias": bias.astype(np.float32),
     }

@@ -132,12 +132,12 @@ def test_hard_input_gets_an_answer(judge, raw):
     assert judge.assess_many([Text(raw), Text("нет воды")])[0] == said
 
 
+WORDS = "не горит дом Луткун в Каке ул. школа №3 вода х*й 😂 ! ? . <b> &amp; газом воняет pozhar с сель 1 ё Ахты-Хнов"
+WORDS = [*WORDS.split(), "\u200b", "И\u0306"]
 ALPHABET = st.one_of(
     st.text(max_size=200),
     st.lists(
-        st.sampled_from(
-            ["не", "горит", "дом", "Луткун", "в", "Каке", "ул.", "школа", "№3", "вода", "х*й", "😂", "!", "?", ".", "\u200b", "<b>", "&amp;", "газом", "воняет", "pozhar", "Ахты-Хнов", "с", "сель", "1", "ё", "Й"]
-        ),
+        st.sampled_from(WORDS),
         max_size=30,
     ).map(" ".join),
 )
@@ -163,7 +163,7 @@ def test_clean_text_keeps_its_way_back(raw):
     if index is None:
         assert len(clean) == len(raw)
     else:
-        assert len(index) == len(clean) + 1 and all(a <= b for a, b in zip(index, index[1:], strict=False))
+        assert len(index) == len(clean) + 1 and index == sorted(index)
         assert not clean or index[-1] <= len(raw)
 
 
