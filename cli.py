@@ -85,7 +85,12 @@ class State:
 
     @property
     def store_url(self) -> str:
-        return self.settings.store.url.reveal()
+        """The database's address; a relative SQLite file lies beside the configuration, wherever the command runs."""
+        url = self.settings.store.url.reveal()
+        name = url.removeprefix("sqlite:///")
+        if name == url or name.startswith(("/", ":memory:", "file:")) or not name:
+            return url
+        return f"sqlite:///{(Path(self.config or os.environ.get('OTKLIK_CONFIG') or '.').parent / name)}"
 
     @property
     def zone(self) -> str:
@@ -325,10 +330,11 @@ def run_collect(
     full: bool = False,
     progress: Progress | None = None,
     judges: tuple[Judge, Any] | None = None,
+    stop: Any = None,
 ) -> Any:
     """One whole run: judge what waits, collect, deliver alerts. Returns the `Report`.
 
-    `judges`: what `make_judge` gave, when the caller has loaded it already.
+    `judges`: what `make_judge` gave, when the caller has loaded it already. `stop`: an event that ends the run tidily.
     """
     from collectors import make
     from collectors.poll import Options, Poller
@@ -336,23 +342,22 @@ def run_collect(
 
     judged, judge = judges or make_judge(settings)
     deliverer = Deliverer(store, settings)
-    with _stop_on_signals() as stop:
-        deliverer.start()
-        try:
-            _take_up_unassessed(store, settings, judge)
-            deliverer.poke()
-            poller = Poller(
-                store,
-                settings,
-                judged,
-                lambda name: make(settings, name, store, stop=stop),
-                stop=stop,
-                on_alerts=deliverer.poke,
-                progress=progress,
-            )
-            return poller.run(Options(tuple(only), since, full))
-        finally:
-            deliverer.finish(wait_s=settings.alerts.timeout)
+    deliverer.start()
+    try:
+        _take_up_unassessed(store, settings, judge)
+        deliverer.poke()
+        poller = Poller(
+            store,
+            settings,
+            judged,
+            lambda name: make(settings, name, store, stop=stop),
+            stop=stop,
+            on_alerts=deliverer.poke,
+            progress=progress,
+        )
+        return poller.run(Options(tuple(only), since, full))
+    finally:
+        deliverer.finish(wait_s=settings.alerts.timeout)
 
 
 @app.command()
@@ -368,6 +373,12 @@ def collect(
     as_json: Json = False,
 ) -> None:
     """Собрать новые комментарии со страниц (для cron)."""
+    with _stop_on_signals() as stop:  # before anything heavy is loaded: a signal is never missed
+        code = _collect(page or (), since, full, dry_run, as_json, stop)
+    _finish(code)
+
+
+def _collect(page: Sequence[str], since: str | None, full: bool, dry_run: bool, as_json: bool, stop: Any) -> int:
     state = _state()
     settings = state.settings
     since_at = _date(since, state.zone)
@@ -375,13 +386,13 @@ def collect(
         if dry_run:
             from collectors.poll import plan
 
-            planned = plan(store, settings, page or (), _now())
+            planned = plan(store, settings, page, _now())
             emit(planned) if as_json else _show("plan", planned)
-            return
+            return 0
         from desk.show import collect_progress
 
         with collect_progress(_console(err=True), quiet=state.quiet or as_json) as progress:
-            report = run_collect(store, settings, only=page or (), since=since_at, full=full, progress=progress)
+            report = run_collect(store, settings, only=page, since=since_at, full=full, progress=progress, stop=stop)
         if as_json:
             emit(report.as_dict())
         elif not state.quiet:
@@ -390,7 +401,9 @@ def collect(
             for result in report.results:
                 if result.coverage is not None and result.coverage.problem:
                     _fail(f"{result.configured}: {result.coverage.problem}", report.exit_code)
-    _finish(report.exit_code)
+    if report.interrupted:
+        say("сбор остановлен; собранное сохранено, остальное возьмёт следующий запуск")
+    return report.exit_code
 
 
 def _show(what: str, value: Any, **options: Any) -> None:
@@ -586,7 +599,7 @@ def _classify_stream(judge: Any, explain: bool) -> int:
 @queue_app.callback()
 def queue(
     ctx: typer.Context,
-    status: Annotated[str | None, typer.Option("--status", help="Состояние, например landed.")] = None,
+    status: Annotated[str | None, typer.Option("--status", help="Состояние: new, done.")] = None,
     urgency: Annotated[str | None, typer.Option("--urgency", help="urgent или prompt.")] = None,
     topic: Annotated[str | None, typer.Option("--topic", help="Тема или группа тем (id).")] = None,
     place: Annotated[str | None, typer.Option("--place", help="Место, например Хкем.")] = None,
@@ -607,12 +620,18 @@ def queue(
     if urgency not in (None, "urgent", "prompt"):
         raise ConfigError(f"--urgency {urgency}: допустимо urgent или prompt")
     state = _state()
+    group = None
+    if topic is not None:
+        from classifier.names import topic_and_group
+
+        topic, group = topic_and_group(topic)
     wanted = QueueFilter(
         status=status,
         urgency=urgency,
         topic=topic,
-        place=place,
-        page=page,
+        group=group if topic is None else None,
+        place=_place_name(place) if place else None,
+        page=_page_id(state, page) if page else None,
         overdue=_now() if overdue else None,
         emergency=True if emergency else None,
         historical=None if historical else False,
@@ -664,9 +683,55 @@ def queue_correct(
         changes["emergency"] = emergency
     if not changes:
         raise ConfigError("нечего исправлять; укажите --topic, --place, --urgency, --emergency или --reaction")
-    with _state().store() as store:
+    state = _state()
+    with state.store() as store:
         found = store.correct(id, changes, by=_who(by), now=_now())
+        if emergency is not None:
+            _after_correction(store, state.settings, found["id"], emergency, _who(by))
     emit(found) if as_json else _show("message", found)
+
+
+def _place_name(given: str) -> str:
+    """The place a person means, in whatever case form; an unknown name is sought as it stands."""
+    from classifier.names import find_places
+
+    gazetteer = _gazetteer()
+    found = find_places([given], gazetteer)[0]
+    if found.kind != "место" or any(
+        given.strip().casefold() in map(str.casefold, e.parents) for e in gazetteer.entries
+    ):
+        return found.name
+    import classifier
+    from classifier.contract import Text
+
+    meant = classifier.load(None, _state().settings.classifier.gazetteer).assess(Text(given)).places
+    if meant:
+        return meant[0].name
+    say(f"места «{given[:60]}» в справочнике нет; ищу как написано")
+    return given
+
+
+def _page_id(state: State, given: str) -> str:
+    """The network's id of a page that a person calls by number, address, short name, title or id."""
+    from collectors.poll import choose_pages
+
+    with state.store() as store:
+        (_, page), *_ = choose_pages(state.settings, [given], store)
+        known = store.resolved(page.network, page.id)
+    return known[0].id if known else page.id
+
+
+def _after_correction(store: Store, settings: Settings, id: str, emergency: bool, by: str) -> None:
+    """An emergency that a person found goes out at once; an alert that a person called false needs no more answer."""
+    waiting = [a for a in store.message(id, full=True)["alerts"] if not a["acknowledged_at"]]
+    if emergency and waiting:
+        from desk.alerts import Deliverer
+
+        sent = Deliverer(store, settings).deliver_due()
+        say(f"тревога {waiting[0]['id']}: отправлено {sum(r.ok for r in sent)} из {len(sent)}")
+    for alert in [] if emergency else waiting:
+        store.acknowledge(alert["id"], by, _now())
+        say(f"тревога {alert['id']} снята")
 
 
 def _gazetteer() -> Any:
@@ -985,6 +1050,8 @@ _USAGE_WORDS = {
     "is not a valid int": "не целое число",
     "is not a valid integer": "не целое число",
     "is not a valid boolean": "не true и не false",
+    "Input should be greater than or equal to": "нужно число не меньше",
+    "Input should be less than or equal to": "нужно число не больше",
     "is not in the range": "не в пределах",
 }
 
@@ -1031,10 +1098,12 @@ def _run(argv: Sequence[str]) -> int:
         _silence_stdout()
         return 0
     except Exception as e:
-        from settings import OtklikError
+        from settings import OtklikError, scrub
 
         if os.environ.get("OTKLIK_DEBUG"):
-            raise
+            import traceback
+
+            print(scrub(traceback.format_exc()), file=sys.stderr)
         if isinstance(e, OtklikError):
             return _fail(str(e), e.exit_code)
         return _fail(
