@@ -1114,6 +1114,10 @@ def _run(argv: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the `otklik` command."""
+    import signal
+
+    # SIGTERM ends any command the way Ctrl-C does: one sentence, exit code 5.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -220,19 +220,24 @@ class Options:
     full: bool = False
 
 
-def choose_pages(settings: Settings, only: Sequence[str]) -> list[tuple[int, PageSettings]]:
-    """The configured pages that are switched on, or those that `only` names (by number from 1, id or title)."""
+def _names(number: int, page: PageSettings, store: Store | None) -> set[str]:
+    """Everything a person may call a configured page."""
+    names = {str(number), page.id, page.title, f"{page.network}:{page.id}", page.id.rstrip("/").rpartition("/")[2]}
+    known = store.resolved(page.network, page.id) if store is not None else None
+    if known:
+        ref = known[0]
+        names |= {ref.id, ref.title, ref.url, ref.url.rstrip("/").rpartition("/")[2]}
+    return {n.strip().lower() for n in names if n.strip()}
+
+
+def choose_pages(settings: Settings, only: Sequence[str], store: Store | None = None) -> list[tuple[int, PageSettings]]:
+    """The configured pages that are switched on, or those that `only` names: by number from 1, id, address or title."""
     pages = [(i, p) for i, p in enumerate(settings.pages)]
     if only:
         chosen = []
         for name in only:
             wanted = name.strip().lower()
-            hits = [
-                (i, p)
-                for i, p in pages
-                if wanted
-                and wanted in (str(i + 1), p.id.strip().lower(), p.title.strip().lower(), f"{p.network}:{p.id}".lower())
-            ]
+            hits = [(i, p) for i, p in pages if wanted.rstrip("/") in {n.rstrip("/") for n in _names(i + 1, p, store)}]
             if not hits:
                 raise ConfigError(f"страницы «{name[:100]}» нет в настройках; список: otklik pages")
             chosen += [h for h in hits if h not in chosen]
@@ -246,7 +251,7 @@ def choose_pages(settings: Settings, only: Sequence[str]) -> list[tuple[int, Pag
 def plan(store: Store, settings: Settings, only: Sequence[str], now: datetime) -> list[dict[str, Any]]:
     """What `collect` would do now, without a call to any network: pages in order, posts known and due."""
     lines = []
-    for index, page in choose_pages(settings, only):
+    for index, page in choose_pages(settings, only, store):
         known = store.resolved(page.network, page.id)
         ref = known[0] if known else None
         states = store.post_states(ref) if ref else []
@@ -319,7 +324,7 @@ class Poller:
 
     def run(self, options: Options) -> Report:
         """Collect every page that is due. A page's failure never keeps the next one from its turn."""
-        pages = choose_pages(self.settings, options.only)
+        pages = choose_pages(self.settings, options.only, self.store)
         report = Report(run_id=self.store.start_run("collect", self.now()))
         self._deadline = self.now() + timedelta(seconds=self.settings.collect.deadline)
         try:
@@ -368,7 +373,8 @@ class Poller:
     # --- one page ----------------------------------------------------------------------------------------------------
 
     def _page(self, index: int, configured: PageSettings, options: Options, report: Report) -> PageResult:
-        name = configured.title or f"{configured.network}:{configured.id}"
+        known = self.store.resolved(configured.network, configured.id)
+        name = configured.title or (known[0].title if known else "") or f"{configured.network}:{configured.id}"
         lock = self.store.try_lock(f"page:{configured.network}:{configured.id.strip().lower()}")
         if lock is None:
             log.info("page %s is being collected by another run", name)
@@ -390,7 +396,7 @@ class Poller:
                     report.interrupted = True
                     tally.problem(Outcome.partial, "сбор остановлен; остальное возьмёт следующий запуск")
                 except CollectError as e:
-                    log.warning("page %s: %s", name, scrub(str(e)))
+                    log.info("page %s: %s", name, scrub(str(e)))
                     tally.problem(e.outcome, str(e), e.code)
                 except OtklikError:
                     raise
@@ -507,7 +513,7 @@ class Poller:
                     if e.page_wide:
                         raise
                     failures += 1
-                    log.warning("post %s: %s", post.id, scrub(str(e)))
+                    log.info("post %s: %s", post.id, scrub(str(e)))
                     tally.problem(Outcome.partial, f"{post.url or post.id}: {e}", e.code)
                     if isinstance(e, Blocked):
                         tally.denied += 1

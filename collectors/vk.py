@@ -398,6 +398,8 @@ class VkCollector(Collector):
         try:
             yield from _Reading(self, page, post, target, walk).run()
         except CollectError as e:
+            if isinstance(e, Unauthorised) and e.code in ("27", "28") and post.kind != "post":
+                raise Blocked(str(e), code=e.code) from None  # the token reads other kinds of posts
             # One answer is not enough to call a post deleted: its comments would be marked as deleted too.
             if (e.code in _GONE_CODES or isinstance(e, Gone)) and self._is_gone(page, target):
                 raise Gone("запись удалена", code=104) from None

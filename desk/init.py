@@ -26,6 +26,7 @@ networks:
   vk:
     token: "${{VK_TOKEN}}"             # ключ доступа VK
 
+# posts и topics читает и сервисный ключ; для photos и videos нужен токен пользователя
 pages:{pages}
 
 alerts:
@@ -44,8 +45,8 @@ def write_config(path: Path, organisation: str, timezone: str, pages: Sequence[s
     text = _TEMPLATE.format(
         name=_quoted(organisation),
         timezone=_quoted(timezone),
-        pages="".join(f"\n  - {{network: vk, id: {_quoted(page)}, owner: administration}}" for page in listed)
-        or ' []                            # - {network: vk, id: "https://vk.com/…", owner: administration}',
+        pages="".join(f"\n  - {_page(_quoted(page))}" for page in listed)
+        or f" []                            # - {_page(_quoted('https://vk.com/…'))}",
     )
     parse(text, path.name)  # a bad answer is told before anything is written
     if path.exists() and not force:
@@ -58,6 +59,10 @@ def write_config(path: Path, organisation: str, timezone: str, pages: Sequence[s
         with contextlib.suppress(OSError):
             draft.unlink()
         raise ConfigError(f"{path}: файл не записывается ({os_problem(e)}); проверьте путь и права") from None
+
+
+def _page(id_: str) -> str:
+    return f"{{network: vk, id: {id_}, owner: administration, include: [posts, topics]}}"
 
 
 def _quoted(text: str) -> str:

@@ -258,8 +258,11 @@ def alerts(found: Iterable[Mapping[str, Any]], *, zone: str) -> RenderableType:
         ("Когда", {"no_wrap": True}),
         "Состояние",
         ("Что", {"ratio": 1}),
-        ("Каналы", {"ratio": 1}),
     )
+    found = list(found)
+    delivered = any("deliveries" in a for a in found)  # a message's own card does not tell of channels
+    if delivered:
+        table.add_column(Text("Каналы"), ratio=1)
     table.expand = True
     for a in found:
         told = a.get("message") if isinstance(a.get("message"), Mapping) else {}
@@ -276,7 +279,8 @@ def alerts(found: Iterable[Mapping[str, Any]], *, zone: str) -> RenderableType:
             place = _places(told)
             what = Text(f"{kind}{', ' + place if place else ''}: ", style="bold")
             what.append(plain(a.get("text") or _words(told), 120), style="not bold")
-        table.add_row(_t(a.get("id")), Text(when(a.get("created_at"), zone)), state, what, _deliveries(a, zone))
+        channels = [_deliveries(a, zone)] if delivered else []
+        table.add_row(_t(a.get("id")), Text(when(a.get("created_at"), zone)), state, what, *channels)
     return table if table.row_count else Text("Тревог нет.", style="dim")
 
 
@@ -319,12 +323,13 @@ def pages(rows: Iterable[Any], *, zone: str) -> RenderableType:
         r = _plain_dict(raw)
         outcome = r.get("outcome")
         word, style = OUTCOME.get(str(outcome), (plain(outcome) or "ещё не опрашивалась", "dim"))
-        page = Text(plain(r.get("title")) or plain(r.get("page_id") or r.get("page")))
+        name = plain(r.get("title")) or plain(r.get("page_id") or r.get("page"))
+        page = Text((f"{r['number']}. " if r.get("number") else "") + name)
         if r.get("network"):
-            page.append(f"  {_network(r['network'])}", style="dim")
+            page.append(f"  {_network(r['network'])} {plain(r.get('page_id'))}".rstrip(), style="dim")
         if r.get("problem"):
             code = f" (код {plain(r['code'])})" if r.get("code") else ""
-            told = f"{page.plain.partition('  ')[0]}: {plain(r['problem'], 400)}{code}"
+            told = f"{name}: {plain(r['problem'], 400)}{code}"
             problems.append(Text(told, style="red" if style == "red" else "yellow"))
         gap = r.get("gap")
         success = r.get("last_success_at")

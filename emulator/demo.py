@@ -139,10 +139,10 @@ def run_demo(run: Run, *, pause: float = 0.0) -> int:
         with Emulator(world) as vk, _environment({"VK_TOKEN": DEMO_TOKEN}):
             config = _write_config(folder, vk.url, phone.server_address[1])
 
-            stage.title("1. Первый сбор: старые комментарии входят как архив, без сроков и тревог")
+            stage.title("1. Первый сбор: прежние комментарии — архив, без сроков и тревог")
             stage.command(run, config, ["collect"])
 
-            stage.title("2. Проходит час: жители пишут. Сбор находит новое, чрезвычайное сразу уходит Главе")
+            stage.title("2. Проходит час, жители пишут: о чрезвычайном Глава узнаёт сразу")
             world.advance_to("act1")
             stage.command(run, config, ["collect"])
             for text in [t for t in phone.heard if t.endswith("alerts ack 1")]:

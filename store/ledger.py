@@ -40,8 +40,9 @@ class Comparison:
     def summary(self) -> str:
         """One Russian line."""
         return (
-            f"в журнале {self.total}, в базе {self.stored}: потеряно {len(self.lost)}, лишних {len(self.unknown)}, "
-            f"расходится {len(self.different)}, удвоено {len(self.doubled)}, без тревоги {len(self.unalerted)}"
+            f"в журнале {self.total}, в базе {self.stored} (прочие появились и исчезли между сборами): "
+            f"потеряно {len(self.lost)}, лишних {len(self.unknown)}, расходится {len(self.different)}, "
+            f"удвоено {len(self.doubled)}, без тревоги {len(self.unalerted)}"
         )
 
     def examples(self) -> list[str]:
