@@ -206,6 +206,12 @@ def test_a_secret_written_into_the_file_is_found_by_doctor_and_not_shown(tmp_pat
     ears.files(tmp_path)
 
 
+def test_the_ears_hear() -> None:
+    for spelling in spellings(ALERT):
+        with pytest.raises(AssertionError):
+            Ears(ALERT).listen("x", b"before " + spelling + b" after")
+
+
 def test_a_networks_own_words_are_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANARY_TOKEN", TOKEN)
     Token("${CANARY_TOKEN}").reveal()

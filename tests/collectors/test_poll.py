@@ -70,7 +70,8 @@ def test_what_was_there_before_the_first_sight_is_historical(r: Rig) -> None:
     r.agrees()
 
 
-def test_a_run_without_news_reads_no_comments_and_lands_nothing(r: Rig) -> None:
+def test_a_run_without_news_reads_no_comments_and_lands_nothing(lite: Rig) -> None:
+    r = lite
     r.collect()
     before = r.events()
     r.emulator.forget_calls()
@@ -145,7 +146,8 @@ def test_an_edit_makes_a_revision_and_leaves_the_clocks(r: Rig) -> None:
     r.agrees()
 
 
-def test_an_edit_into_an_emergency_raises_the_alarm(r: Rig) -> None:
+def test_an_edit_into_an_emergency_raises_the_alarm(lite: Rig) -> None:
+    r = lite
     r.collect()
     comment = r.say("Нет воды")
     r.collect()
@@ -155,7 +157,8 @@ def test_an_edit_into_an_emergency_raises_the_alarm(r: Rig) -> None:
     assert r.collect(full=True).landed.alerts == ()
 
 
-def test_edits_are_found_without_being_asked_when_the_time_for_a_whole_walk_has_come(r: Rig) -> None:
+def test_edits_are_found_without_being_asked_when_the_time_for_a_whole_walk_has_come(lite: Rig) -> None:
+    r = lite
     r.collect()
     comment = next(iter(r.post().comments.values()))
     r.world.edit(comment, "Исправлено")
@@ -184,7 +187,8 @@ def test_a_deletion_is_marked_the_text_kept_and_a_restored_comment_comes_back(r:
     r.agrees()
 
 
-def test_one_comment_goes_and_another_comes_in_one_moment(r: Rig) -> None:
+def test_one_comment_goes_and_another_comes_in_one_moment(lite: Rig) -> None:
+    r = lite
     r.collect()
     first = r.say("Уйдёт")
     r.collect()
@@ -194,7 +198,8 @@ def test_one_comment_goes_and_another_comes_in_one_moment(r: Rig) -> None:
     r.agrees()
 
 
-def test_a_deleted_parent_does_not_take_its_replies_along(r: Rig) -> None:
+def test_a_deleted_parent_does_not_take_its_replies_along(lite: Rig) -> None:
+    r = lite
     parent = r.say("Вопрос")
     r.say("Ответ", parent=parent)
     r.collect()
@@ -245,7 +250,8 @@ def hide(*posts: Post, hidden: bool = True) -> None:
         post.version += 1
 
 
-def test_a_denied_post_is_told_of_asked_again_tomorrow_and_read_when_it_opens(r: Rig) -> None:
+def test_a_denied_post_is_told_of_asked_again_tomorrow_and_read_when_it_opens(lite: Rig) -> None:
+    r = lite
     hide(r.post())
     first = r.collect()
     assert (first.exit_code, sorted(outcomes(first))) == (1, ["complete", "partial"])
@@ -262,7 +268,8 @@ def test_a_denied_post_is_told_of_asked_again_tomorrow_and_read_when_it_opens(r:
     r.agrees()
 
 
-def test_hiding_comments_deletes_none_of_those_that_are_stored(r: Rig) -> None:
+def test_hiding_comments_deletes_none_of_those_that_are_stored(lite: Rig) -> None:
+    r = lite
     r.collect()
     hide(r.post())
     report = r.collect(full=True)
@@ -270,7 +277,8 @@ def test_hiding_comments_deletes_none_of_those_that_are_stored(r: Rig) -> None:
     r.agrees()
 
 
-def test_a_page_of_denied_posts_is_blocked_not_empty(r: Rig) -> None:
+def test_a_page_of_denied_posts_is_blocked_not_empty(lite: Rig) -> None:
+    r = lite
     hide(*r.page().posts.values())
     report = r.collect()
     assert (report.exit_code, sorted(outcomes(report))) == (1, ["blocked", "complete"])
@@ -290,8 +298,8 @@ def test_a_post_of_a_resident_on_the_wall_is_a_message(r: Rig) -> None:
 # --- what the network says and does not show --------------------------------------------------------------------------
 
 
-def test_a_counter_without_comments_is_blocked(store_url: str) -> None:
-    with rig(store_url, faults="wall.getComments:hollow") as r:
+def test_a_counter_without_comments_is_blocked(sqlite_url: str) -> None:
+    with rig(sqlite_url, faults="wall.getComments:hollow") as r:
         report = r.collect()
         assert outcomes(report) == ["blocked", "blocked"]
         assert report.exit_code == 4
@@ -302,7 +310,8 @@ def test_a_counter_without_comments_is_blocked(store_url: str) -> None:
         r.agrees()
 
 
-def test_hollow_answers_delete_nothing_that_is_stored(r: Rig) -> None:
+def test_hollow_answers_delete_nothing_that_is_stored(lite: Rig) -> None:
+    r = lite
     r.collect()
     r.emulator.plan = Plan.parse("wall.getComments:hollow")
     r.say("Новое")
@@ -315,7 +324,8 @@ def test_hollow_answers_delete_nothing_that_is_stored(r: Rig) -> None:
     r.agrees()
 
 
-def test_while_the_network_counts_more_than_it_shows_nothing_is_called_deleted(r: Rig) -> None:
+def test_while_the_network_counts_more_than_it_shows_nothing_is_called_deleted(lite: Rig) -> None:
+    r = lite
     r.collect()
     victim = next(c for c in r.post().comments.values() if not c.children)
     r.world.delete(victim)
@@ -347,9 +357,9 @@ def test_counters_of_another_meaning(sqlite_url: str, behaviour: Behaviour) -> N
 # --- first sight with a depth -----------------------------------------------------------------------------------------
 
 
-def test_under_posts_older_than_the_depth_only_what_comes_from_now_on_is_read(store_url: str) -> None:
+def test_under_posts_older_than_the_depth_only_what_comes_from_now_on_is_read(sqlite_url: str) -> None:
     world = two_pages()
-    with rig(store_url, world, collect=", first_depth: 1d") as r:
+    with rig(sqlite_url, world, collect=", first_depth: 1d") as r:
         old = world.add_post(r.page(), "Давняя", at=world.now() - 30 * 86400)
         for i in range(3):
             world.add_comment(old, f"Давнее {i}", 1001, at=world.now() - 29 * 86400)
@@ -466,11 +476,11 @@ def test_a_page_that_another_run_holds_is_left_to_it(r: Rig) -> None:
 # --- exit codes -------------------------------------------------------------------------------------------------------
 
 
-def test_a_bad_token_is_3_and_keeps_what_is_stored(store_url: str) -> None:
+def test_a_bad_token_is_3_and_keeps_what_is_stored(sqlite_url: str) -> None:
     world = two_pages()
-    with rig(store_url, world) as r:
+    with rig(sqlite_url, world) as r:
         r.collect()
-    with rig(store_url, world, token="never-was-a-token") as r:
+    with rig(sqlite_url, world, token="never-was-a-token") as r:
         report = r.collect()
         assert (report.exit_code, outcomes(report)) == (3, ["unauthorised", "unauthorised"])
         assert all("токен" in c.problem for c in report.coverages)
@@ -485,7 +495,8 @@ def test_a_communitys_token_is_3(sqlite_url: str) -> None:
         assert report.exit_code == 3, report.as_dict()
 
 
-def test_one_bad_page_is_1_and_the_other_is_read(r: Rig) -> None:
+def test_one_bad_page_is_1_and_the_other_is_read(lite: Rig) -> None:
+    r = lite
     r.page(1).errors["page"] = 15
     report = r.collect()
     assert (report.exit_code, sorted(outcomes(report))) == (1, ["blocked", "complete"])
@@ -493,7 +504,8 @@ def test_one_bad_page_is_1_and_the_other_is_read(r: Rig) -> None:
     assert next(c for c in report.coverages if c.outcome is Outcome.blocked).code == "15"
 
 
-def test_no_page_readable_is_4(r: Rig) -> None:
+def test_no_page_readable_is_4(lite: Rig) -> None:
+    r = lite
     r.page(1).errors["page"] = 15
     r.page(2).errors["page"] = 18
     assert r.collect().exit_code == 4
@@ -537,8 +549,8 @@ def test_pages_are_named_by_number_id_and_title_and_nothing_else(lite: Rig) -> N
         choose_pages(conf, ["3"])
 
 
-def test_the_page_longest_unvisited_comes_first_and_page_every_lets_pages_rest(store_url: str) -> None:
-    with rig(store_url, collect=", page_every: 1h") as r:
+def test_the_page_longest_unvisited_comes_first_and_page_every_lets_pages_rest(sqlite_url: str) -> None:
+    with rig(sqlite_url, collect=", page_every: 1h") as r:
         assert r.collect(only=["2"]).exit_code == 0
         assert [x.configured for x in r.collect().results] == ["vk:-1"]
         rest = r.collect()
@@ -546,7 +558,8 @@ def test_the_page_longest_unvisited_comes_first_and_page_every_lets_pages_rest(s
         assert len(r.collect(full=True).results) == 2
 
 
-def test_a_dry_run_asks_nobody_and_changes_nothing(r: Rig) -> None:
+def test_a_dry_run_asks_nobody_and_changes_nothing(lite: Rig) -> None:
+    r = lite
     fresh = plan(r.store, r.settings, (), datetime.now(UTC))
     assert [(p["number"], p["first_time"], p["posts_known"]) for p in fresh] == [(1, True, 0), (2, True, 0)]
     assert not r.emulator.calls
@@ -561,9 +574,9 @@ def test_a_dry_run_asks_nobody_and_changes_nothing(r: Rig) -> None:
 
 
 @pytest.mark.parametrize("years", [10, -10])
-def test_a_network_whose_clock_is_far_from_ours(store_url: str, years: int) -> None:
+def test_a_network_whose_clock_is_far_from_ours(sqlite_url: str, years: int) -> None:
     server = datetime.now(UTC).timestamp() + years * 365 * 86400
-    with rig(store_url, two_pages(start=server)) as r:
+    with rig(sqlite_url, two_pages(start=server)) as r:
         assert r.collect().exit_code == 0
         fresh = [r.key(r.say(FIRE)), r.key(r.say("Ещё", r.post(2)))]
         assert r.collect().landed.new == 2
