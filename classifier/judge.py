@@ -391,6 +391,11 @@ class RoomJudge:
             return "none", ["благодарность, поздравление или соболезнование"]
         if ("idle" in kinds or total & self._laugh) and not need and guess.required < 0.9:
             return "none", ["разговор, учения или вопрос о слухах"]
+        # A place of ours with a topic or a plea is a message to the administration, unless it only praises.
+        if total & self._home and (need or guess.group) and not kinds & {"thanks", "praise", "greeting", "condolence"}:
+            return "required", []
+        if need and guess.group:
+            return "required", []
         if guess.required >= (REQUIRED_OF_TOPIC if guess.group else 0.5):
             return "required", []
         return "none", ["просьбы или жалобы не видно"]

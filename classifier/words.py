@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_FORMS = 65_536
 _MAX_FORM = 40
+_FOREIGN = "\u0530"  # from here on: scripts the analyser knows nothing of
 
 # Concepts given by grammar or shape; the rule files use them as any other concept.
 GRAMMAR = (
@@ -31,7 +32,7 @@ _LAUGH = frozenset("😂🤣😆😅😹😁😄😃😀😜😝🤪")
 class Word:
     """One form. `mask`: bits of its concepts; `row`: its row in the topic weights; `places`: see `places.Gazetteer`."""
 
-    __slots__ = ("concepts", "form", "known", "lemma", "lemmas", "mask", "pos", "row", "russian", "tag")
+    __slots__ = ("concepts", "form", "known", "lemma", "lemmas", "mask", "pos", "present", "row", "russian", "tag")
 
     def __init__(self, form: str) -> None:
         self.form = form
@@ -39,6 +40,7 @@ class Word:
         self.lemma = form
         self.lemmas: tuple[str, ...] = (form,)
         self.known = False
+        self.present = False  # may be read as the present tense ("сносит")
         self.pos: str | None = None
         self.tag: OpencorporaTag | None = None
         self.mask = 0
@@ -52,12 +54,6 @@ def morph() -> pymorphy3.MorphAnalyzer:
     import pymorphy3
 
     return pymorphy3.MorphAnalyzer()
-
-
-@functools.lru_cache(maxsize=4096)
-def lemma_of(form: str) -> str:
-    """The first lemma of a form, "ё" written as "е"."""
-    return morph().parse(form)[0].normal_form.replace("ё", "е")
 
 
 def near(a: str, b: str) -> bool:
@@ -115,7 +111,7 @@ class Lexicon(dict[str, Word]):
 
     def __missing__(self, form: str) -> Word:
         word = Word(form)
-        if form[0].isalnum() and len(form) <= _MAX_FORM:
+        if form[0].isalnum() and len(form) <= _MAX_FORM and max(form) < _FOREIGN:
             self._analyse(word)
         self._decorate(word)
         self[form] = word
@@ -142,6 +138,7 @@ class Lexicon(dict[str, Word]):
         parses = analyser.parse(form)
         word.tag = parses[0].tag
         word.pos = word.tag.POS
+        word.present = any(p.tag.tense == "pres" for p in parses)
         best = parses[0].score
         lemmas = []
         for parse in parses[:6]:
@@ -179,20 +176,18 @@ class Lexicon(dict[str, Word]):
         if form[0].isdigit():
             yield "NUMBER"
             return
-        if len(form) > _MAX_FORM:
-            yield "UNKNOWN"
-            return
         tag = word.tag
         if tag is None:
+            yield "UNKNOWN"
             return
         yield "KNOWN" if word.known else "UNKNOWN"
         if tag.POS in ("VERB", "PRED"):
             yield "VERB"
         if tag.tense == "past":
             yield "PAST"
-        elif tag.tense == "futr":
+        elif tag.tense == "futr" and not word.present:
             yield "FUTURE"
-        elif tag.tense == "pres":
+        elif tag.tense in ("pres", "futr"):
             yield "PRESENT"
         if tag.POS == "INFN":
             yield "INFINITIVE"
