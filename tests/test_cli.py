@@ -129,7 +129,7 @@ def test_collect_says_what_it_did(here: Place_) -> None:
 
 
 def test_only_the_named_page_and_a_dry_run(here: Place_) -> None:
-    assert [p["page"] for p in here.run("collect", "--page", "2", "--json").json["pages"]] == ["vk:-2"]
+    assert [p["page"] for p in here.run("collect", "--page", "2", "--json").json["pages"]] == ["Страница 2"]
     planned = here.run("collect", "--dry-run", "--json").json
     assert [p["number"] for p in planned] == [1, 2] and all(not p["first_time"] for p in planned)
     assert "Страница" in here.run("collect", "--dry-run").out

@@ -641,7 +641,10 @@ def test_what_the_classifier_fails_on_lands_and_the_next_run_takes_it_up(r: Rig)
     assert r.alerts() == []
     r.judge.broken = set()
     r.collect()
-    assert r.stored()[fire]["emergency"]
+    late = r.stored()[fire]
+    assert late["emergency"]
+    collected, due = (datetime.fromisoformat(t) for t in (late["collected_at"], late["deadlines"]["route"]))
+    assert due - collected == timedelta(minutes=30), "the clocks run from when it came, not from when it was judged"
     assert len(r.alerts()) == 1
     r.collect()
     assert len(r.alerts()) == 1
