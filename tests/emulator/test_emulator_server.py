@@ -258,9 +258,13 @@ def test_serve_prints_the_address_first_and_ends():
     assert not thread.is_alive()
 
 
+# A process started in the background of a shell ignores SIGINT.
+_INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+
+
 def test_serving_ends_tidily_when_interrupted():
     root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-c", "from emulator import serve; serve()"]
+    command = [sys.executable, "-c", _INTERRUPTIBLE + "from emulator import serve; serve()"]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().strip()  # comes at once though it is a pipe
         assert requests.get(url + "utils.getServerTime?" + FORM, timeout=5).json()["response"] > 0
