@@ -276,12 +276,13 @@ def _assess(judge: Any, texts: Sequence[Any]) -> list[Any]:
 
 
 def _take_up_unassessed(store: Store, settings: Settings, judge: Any) -> int:
-    """Judge what an earlier run landed unassessed; returns how many."""
+    """Judge what an earlier run landed unassessed; returns how many. A text that can't be judged holds up no other."""
     from classifier.contract import Text
     from desk.deadlines import clocks_from
 
-    total = 0
-    while waiting := store.unassessed(settings.collect.batch):
+    total, after = 0, "0"
+    while waiting := store.unassessed(settings.collect.batch, after):
+        after = waiting[-1].message_id
         found = _assess(judge, [Text(w.text, w.message_id, w.page, tuple(w.attachments)) for w in waiting])
         now = _now()
         done = [
@@ -289,12 +290,9 @@ def _take_up_unassessed(store: Store, settings: Settings, judge: Any) -> int:
             for w, a in zip(waiting, found, strict=True)
             if a is not None
         ]
-        if not done:
-            break
-        store.assess(done, now)
-        total += len(done)
-        if len(done) < len(waiting):
-            break
+        if done:
+            store.assess(done, now)
+            total += len(done)
     return total
 
 

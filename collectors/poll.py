@@ -522,6 +522,16 @@ class Poller:
                         failures = 0
                     if failures >= CONSECUTIVE_FAILURES:
                         raise
+                except (OtklikError, _Interrupted):
+                    raise
+                except Exception as e:
+                    # A post that a collector stumbles over must not keep the others from their turn.
+                    log.error("post %s: %s", post.id, type(e).__name__)
+                    log.debug("post %s", post.id, exc_info=True)
+                    tally.problem(
+                        Outcome.failed,
+                        f"{post.url or post.id}: ошибка программы ({type(e).__name__}); сообщите разработчикам",
+                    )
                 self.progress.post_done()
         finally:
             buffer.flush()

@@ -736,7 +736,7 @@ class _Reading:
             walk.problem = "; ".join(self.problems[:3])
             return
         walk.complete = True
-        walk.exhaustive = not self.skipped and missing <= 0 and not self.short
+        walk.exhaustive = self.count is not None and not self.skipped and missing <= 0 and not self.short
         if walk.exhaustive and self.count is not None:
             yield Batch((), cursor=json.dumps({"beyond": self.count - live}))
 

@@ -99,6 +99,30 @@ def as_error(code: int, message: str = "", method: str = "") -> CollectError | R
     return CollectError(f"ВКонтакте ответила ошибкой {code} на {method or 'запрос'}: {text}", code=code)
 
 
+_LISTS = frozenset(
+    {
+        "wall.get",
+        "wall.getComments",
+        "photos.get",
+        "photos.getAlbums",
+        "photos.getComments",
+        "video.get",
+        "video.getComments",
+        "board.getTopics",
+        "board.getComments",
+    }
+)
+
+
+def _shaped(method: str, response: Any) -> bool:
+    """A list has its items and its count: without them nonsense would pass for "nothing there"."""
+    if method not in _LISTS:
+        return response is not None
+    if not isinstance(response, dict):
+        return False
+    return isinstance(response.get("items"), list) and whole(response.get("count")) is not None
+
+
 class VkClient:
     """One token. `call` one method, `many` several at the price of one where the token may use `execute`."""
 
@@ -135,7 +159,7 @@ class VkClient:
             raise Retry(f"ответ не похож на ответ ВКонтакте ({type(e).__name__})") from None
         except (VkApiError, requests.RequestException) as e:
             raise Retry(f"запрос не удался ({type(e).__name__})") from None
-        if not isinstance(answer, dict) or answer.get("response") is None:
+        if not isinstance(answer, dict) or not _shaped(method, answer.get("response")):
             raise Retry("ответ не похож на ответ ВКонтакте")
         return answer
 
@@ -191,7 +215,7 @@ class VkClient:
         known = dict(zip(failed, errors, strict=True)) if len(errors) == len(failed) else {}
         for i, ((method, params), result) in enumerate(zip(calls, results, strict=True)):
             if i not in failed:
-                yield result
+                yield result if _shaped(method, result) else self._alone((method, params))
                 continue
             told = known.get(i, {})
             code = whole(told.get("error_code"))

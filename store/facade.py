@@ -84,8 +84,8 @@ class Store:
     def land(self, landing_: Landing, now: datetime) -> Landed:
         return landing.land(self._db, landing_, now)
 
-    def unassessed(self, limit: int) -> list[Unassessed]:
-        return landing.unassessed(self._db, limit)
+    def unassessed(self, limit: int, after: str = "0") -> list[Unassessed]:
+        return landing.unassessed(self._db, limit, after)
 
     def assess(self, items: Sequence[tuple[str, Assessment, Mapping[str, datetime]]], now: datetime) -> Landed:
         return landing.assess(self._db, items, now)

@@ -432,8 +432,8 @@ def _update(tx: Tx, row: dict[str, Any], values: Mapping[str, Any]) -> dict[str,
 # --- late assessments -------------------------------------------------------------------------------------------------
 
 
-def unassessed(db: Database, limit: int) -> list[Unassessed]:
-    """Messages the classifier still owes an assessment, oldest first."""
+def unassessed(db: Database, limit: int, after: str = "0") -> list[Unassessed]:
+    """Messages the classifier still owes an assessment, oldest first, those behind message `after`."""
     query = (
         select(
             messages.c.id,
@@ -449,7 +449,7 @@ def unassessed(db: Database, limit: int) -> list[Unassessed]:
             (pages.c.network == messages.c.network) & (pages.c.id == messages.c.page_id),
             isouter=True,
         )
-        .where(UNASSESSED)
+        .where(UNASSESSED, messages.c.id > int(after))
         .order_by(messages.c.id)
         .limit(limit)
     )
