@@ -54,6 +54,8 @@ RESOLVE_AGAIN = timedelta(days=1)
 RECENT_OVERLAP = timedelta(days=2)  # posts are listed again this far back: postponed and restored ones turn up late
 FLUSH_AFTER = timedelta(seconds=5)  # an emergency must not wait for a batch to fill
 CONSECUTIVE_FAILURES = 5  # posts failing in a row after which the page's run ends
+MANY = 5  # so many comments of a post that vanish at once, all of them, are looked for in a second run
+EMPTIED = "все комментарии исчезли разом; следующий запуск проверит, удалены ли они"
 AHEAD = 25  # posts a collector may read ahead
 ATTEMPTS_PER_POST = 2  # an inconsistent walk is made again at once
 
@@ -566,6 +568,16 @@ class Poller:
                 raise
             tally.problem(e.outcome, str(e), e.code)  # what was listed before is read all the same
         watch = timedelta(seconds=self.settings.collect.watch)
+        # A list that shows nothing of what stood in it is not believed: the posts themselves are asked.
+        listed = {p.kind for p in found.values()}
+        unlisted = {
+            s.post.id
+            for s in states.values()
+            if s.post.kind not in listed
+            and not s.post.gone
+            and not s.post.denied
+            and (since is None or (s.post.published_at is not None and s.post.published_at >= since))
+        }
         older = [
             s.post
             for s in states.values()
@@ -574,6 +586,7 @@ class Poller:
             and s.post.kind + "s" in ref.include
             and (
                 options.full
+                or s.post.id in unlisted
                 or (
                     schedule.watched(server_now, s.post.published_at, s.last_new_at, watch=watch)
                     and min(s.next_check_at or server_now, s.next_full_at or server_now) <= server_now
@@ -589,6 +602,11 @@ class Poller:
             if e.page_wide or isinstance(e, Unauthorised | RateLimited):
                 raise
             tally.problem(e.outcome, str(e), e.code)
+        if any(found[i].counter is not None and not found[i].gone for i in unlisted if i in found):
+            tally.problem(
+                Outcome.blocked,
+                "список публикаций пуст, хотя они есть; новые не видны — проверьте права токена и повторите позже",
+            )
         return list(found.values())
 
     def _decide(
@@ -724,6 +742,9 @@ class Poller:
                 Outcome.partial,
                 f"{post.url or post.id}: сеть считает комментариев {walk.counter}, показывает {live}",
             )
+        if len(absent) >= MANY and not live_seen and not (state is not None and state.post.problem == EMPTIED):
+            trusted, at_end = False, replace(at_end, problem=EMPTIED)
+            tally.problem(Outcome.partial, f"{post.url or post.id}: {EMPTIED}")
         if not trusted:
             absent, full_at = [], server_now  # a second walk must agree before anything is called deleted
         walked = "full" if walk.exhaustive else "tail"
