@@ -5,6 +5,7 @@ Data goes to stdout, talk to stderr. Heavy imports stand inside the commands: `o
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -156,9 +157,9 @@ def _date(text: str | None, zone: str) -> datetime | None:
 
     try:
         value = datetime.fromisoformat(text)
-    except ValueError:
+        return (value if value.tzinfo else value.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ConfigError(f"{text} не дата; напишите 2026-11-24 или 2026-11-24T09:00") from None
-    return (value if value.tzinfo else value.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
 
 
 def _span(text: str) -> float:
@@ -1104,6 +1105,9 @@ def _run(argv: Sequence[str]) -> int:
             print(scrub(traceback.format_exc()), file=sys.stderr)
         if isinstance(e, OtklikError):
             return _fail(str(e), e.exit_code)
+        if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+            _silence_stdout()
+            return _fail("вывод не записывается: на диске нет места; освободите место и повторите", 1)
         return _fail(
             f"внутренняя ошибка ({type(e).__name__}: {str(e)[:200]}); собранное сохранено; подробности: OTKLIK_DEBUG=1",
             1,
@@ -1114,6 +1118,12 @@ def main() -> None:
     """Entry point of the `otklik` command."""
     import signal
 
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller: nothing to read, nobody to tell
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
     # SIGTERM ends any command the way Ctrl-C does: one sentence, exit code 5.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))

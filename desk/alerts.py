@@ -270,6 +270,7 @@ class Deliverer:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._last_success = 0.0  # of time.monotonic()
 
     # in the background
 
@@ -284,12 +285,20 @@ class Deliverer:
         self._wake.set()
 
     def finish(self, wait_s: float) -> bool:
-        """Deliver what is still due, at most `wait_s` seconds; False when something was left to the next run."""
+        """Deliver what is still due, at most `wait_s` seconds; False when something was left to the next run.
+
+        A slow channel that does deliver is waited for as long as a claim lasts; one that is silent is not.
+        """
         if self._thread is None:
             return True
         self._stop.set()
         self._wake.set()
+        begun = time.monotonic()
         self._thread.join(wait_s)
+        while self._thread.is_alive() and time.monotonic() - begun < CLAIM_TIMEOUTS * self.settings.alerts.timeout:
+            if time.monotonic() - max(self._last_success, begun - wait_s) > wait_s:
+                break
+            self._thread.join(0.2)
         done = not self._thread.is_alive()
         if not done:
             log.warning("alert delivery did not end in %.0f s; the next run takes up what is left", wait_s)
@@ -338,6 +347,11 @@ class Deliverer:
             return []
         reports = []
         for job, channel, error in self._carry(work, deadline):
+            if error is _UNTRIED:
+                self.store.release_alert(job, now or self._clock())
+                continue
+            if error is None:
+                self._last_success = time.monotonic()
             self.store.alert_result(job, error is None, error, now or self._clock())
             reports.append(Report(channel.key, channel.level, error))
             if error:
@@ -349,7 +363,8 @@ class Deliverer:
     ) -> Iterator[tuple[AlertJob, Channel, str | None]]:
         """Each channel in its own thread, one alert after the other; results as they come.
 
-        A channel that stays silent once is given no more in this round: it would only hold the round open.
+        A channel that stays silent once is given no more in this round: it would only hold the round open. What was not
+        tried comes back as `_UNTRIED`.
         """
         results: queue.Queue[tuple[AlertJob, Channel, str | None] | None] = queue.Queue()
         titles = {(s.page.network, s.page.id): s.page.title for s in self.store.page_states()}
@@ -357,15 +372,15 @@ class Deliverer:
 
         def carry(channel: Channel, jobs: Sequence[AlertJob]) -> None:
             try:
-                silent: str | None = None
+                silent = False
                 for job in jobs:
-                    if time.monotonic() > deadline:
-                        break  # the claim would run out while sending: leave it to the next round
+                    if silent or time.monotonic() > deadline:  # the claim would run out while sending
+                        results.put((job, channel, _UNTRIED))
+                        continue
                     message = job.message or {}
                     page = titles.get((message.get("network"), message.get("page")), "")
-                    error = silent or attempt(channel, *compose(job, zone, page), self.settings.alerts.timeout)
-                    if error and error.startswith(_SILENT):
-                        silent = error
+                    error = attempt(channel, *compose(job, zone, page), self.settings.alerts.timeout)
+                    silent = bool(error and error.startswith(_SILENT))
                     results.put((job, channel, error))
             finally:
                 results.put(None)
@@ -381,6 +396,7 @@ class Deliverer:
                 yield item
 
 
+_UNTRIED = "не пробовали"
 _SILENT = "канал не ответил за"
 
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import case, insert, literal, select, update
 
 from settings import scrub
 from store.assessing import clean, utc
 from store.db import Database, Tx, rows_in
 from store.errors import NotFound
 from store.queue import number
-from store.tables import alerts, messages, sendings
+from store.tables import Instant, alerts, messages, sendings
 from store.values import AlertJob
 from store.views import alert_view, dump, message_view, plain
 
@@ -65,15 +65,16 @@ def claim(
 ) -> list[AlertJob]:
     """What is to be sent now, claimed for `claim_s` seconds. `channels`: (key, "head" | "escalation").
 
-    A failed sending is due again `retry_s` seconds after it was claimed, `max_attempts` times in all. Escalation
-    channels get an alert that nobody acknowledged for `escalate_after_s` seconds. Acknowledged alerts are over.
+    A failed sending is due again `retry_s` seconds after it was claimed; after `max_attempts` tries every hour only,
+    but it is never given up: an alert ends by being acknowledged. Escalation channels get an alert that nobody
+    acknowledged for `escalate_after_s` seconds. Acknowledged alerts are over.
     """
 
     def work(tx: Tx) -> list[AlertJob]:
         won: list[tuple[int, str, str, int]] = []
         for key, level in channels:
             wait = timedelta(seconds=escalate_after_s) if level == "escalation" else timedelta(0)
-            ids = _due(tx, key, level, wait, max_attempts, limit - len(won))
+            ids = _due(tx, key, level, wait, limit - len(won))
             won += _claimed(tx, key, level, ids, claim_s, retry_s, max_attempts)
         if not won:
             return []
@@ -97,21 +98,29 @@ def claim(
     return db.transact(work, utc(now))
 
 
-def _open_sending(now: datetime, max_attempts: int) -> Any:
+SLOW = timedelta(hours=1)
+WRONG = timedelta(hours=6)  # a time so far ahead was written by a clock that was wrong
+
+
+def _open_sending(now: datetime) -> Any:
     s = sendings.c
-    return s.delivered_at.is_(None) & (s.claimed_until <= now) & (s.next_try_at <= now) & (s.attempts < max_attempts)
+    free = (s.claimed_until <= now) | (s.claimed_until > now + WRONG)
+    due = (s.next_try_at <= now) | (s.next_try_at > now + WRONG)
+    return s.delivered_at.is_(None) & free & due
 
 
-def _due(tx: Tx, key: str, level: str, wait: timedelta, max_attempts: int, limit: int) -> list[int]:
+def _due(tx: Tx, key: str, level: str, wait: timedelta, limit: int) -> list[int]:
     mine = (sendings.c.alert_id == alerts.c.id) & (sendings.c.level == level) & (sendings.c.channel == key)
     query = (
         select(alerts.c.id)
         .join_from(alerts, sendings, mine, isouter=True)
-        .where(alerts.c.acknowledged_at.is_(None), alerts.c.created_at <= tx.now - wait)
-        .where(sendings.c.alert_id.is_(None) | _open_sending(tx.now, max_attempts))
+        .where(alerts.c.acknowledged_at.is_(None))
+        .where(sendings.c.alert_id.is_(None) | _open_sending(tx.now))
         .order_by(alerts.c.id)
         .limit(max(limit, 0))
     )
+    if wait:  # without one nothing depends on what the clock said when the alert was raised
+        query = query.where((alerts.c.created_at <= tx.now - wait) | (alerts.c.created_at > tx.now + WRONG))
     return list(tx.execute(query).scalars())
 
 
@@ -121,10 +130,14 @@ def _claimed(
     """The claim itself is one conditional write a row: of two deliverers that saw the same, one gets it."""
     if not ids:
         return []
+    retry = timedelta(seconds=retry_s)
     claim = {
         "attempts": sendings.c.attempts + 1,
         "claimed_until": tx.now + timedelta(seconds=claim_s),
-        "next_try_at": tx.now + timedelta(seconds=retry_s),
+        "next_try_at": case(
+            (sendings.c.attempts + 1 >= max_attempts, literal(tx.now + max(SLOW, retry), Instant())),
+            else_=literal(tx.now + retry, Instant()),
+        ),
     }
     rows = [
         {
@@ -133,12 +146,12 @@ def _claimed(
             "channel": key,
             "attempts": 1,
             "claimed_until": claim["claimed_until"],
-            "next_try_at": claim["next_try_at"],
+            "next_try_at": tx.now + retry,
         }
         for i in ids
     ]
     query = tx.insert(sendings).on_conflict_do_update(
-        index_elements=["alert_id", "level", "channel"], set_=claim, where=_open_sending(tx.now, max_attempts)
+        index_elements=["alert_id", "level", "channel"], set_=claim, where=_open_sending(tx.now)
     )
     won = tx.execute(query.returning(sendings.c.alert_id, sendings.c.attempts), rows)
     return [(r.alert_id, level, key, r.attempts) for r in won]
@@ -166,6 +179,23 @@ def result(db: Database, job: AlertJob, ok: bool, error: str | None, now: dateti
         query = query.where(s.attempts == job.attempt, s.delivered_at.is_(None)).values(
             claimed_until=utc(now), error=text
         )
+    db.transact(lambda tx: tx.execute(query), utc(now))
+
+
+def release(db: Database, job: AlertJob, now: datetime) -> None:
+    """A claimed sending that was not tried after all: it cost no attempt; its next turn is that of a failed one."""
+    s = sendings.c
+    query = (
+        update(sendings)
+        .where(
+            s.alert_id == number(job.alert_id, "тревоги"),
+            s.level == job.level,
+            s.channel == job.channel_key,
+            s.attempts == job.attempt,
+            s.delivered_at.is_(None),
+        )
+        .values(attempts=s.attempts - 1, claimed_until=utc(now))
+    )
     db.transact(lambda tx: tx.execute(query), utc(now))
 
 

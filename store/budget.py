@@ -8,6 +8,9 @@ from store.db import Database, Tx
 from store.tables import budgets, calls
 from store.values import utcnow
 
+LONGEST = 86_400.0 / 4
+"""Seconds. A key held for longer was held by a clock that was wrong."""
+
 
 def reserve(db: Database, key: str, interval_s: float, *, now: float) -> float:
     """Book the next slot of `key`, one every `interval_s` seconds; seconds to wait until it begins.
@@ -17,7 +20,8 @@ def reserve(db: Database, key: str, interval_s: float, *, now: float) -> float:
 
     def work(tx: Tx) -> float:
         start = tx.insert(budgets).values(key=key, next_at=now + interval_s)
-        later = case((budgets.c.next_at > now, budgets.c.next_at), else_=literal(now)) + interval_s
+        booked = (budgets.c.next_at > now) & (budgets.c.next_at <= now + LONGEST)
+        later = case((booked, budgets.c.next_at), else_=literal(now)) + interval_s
         query = start.on_conflict_do_update(index_elements=["key"], set_={"next_at": later})
         return tx.execute(query.returning(budgets.c.next_at)).scalar_one()
 

@@ -165,6 +165,9 @@ class Store:
     ) -> list[AlertJob]:
         return _alerts.claim(self._db, now, claim_s, channels, escalate_after_s, retry_s, max_attempts)
 
+    def release_alert(self, job: AlertJob, now: datetime) -> None:
+        _alerts.release(self._db, job, now)
+
     def alert_result(self, job: AlertJob, ok: bool, error: str | None, now: datetime) -> None:
         _alerts.result(self._db, job, ok, error, now)
 

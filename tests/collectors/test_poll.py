@@ -542,6 +542,62 @@ def test_a_collector_that_breaks_fails_its_page_only(lite: Rig, caplog: pytest.L
     assert "Traceback" not in caplog.text
 
 
+def test_a_post_that_a_collector_stumbles_over_does_not_keep_the_others_from_their_turn(lite: Rig) -> None:
+    conf = lite.settings
+    collector = make(conf, "vk", lite.store)
+    real = collector.comments
+    bad = lite.world.external_id(lite.post())
+
+    def comments(page: Any, post: Any, walk: Any) -> Any:
+        if post.id == bad:
+            raise ZeroDivisionError
+        return real(page, post, walk)
+
+    collector.comments = comments  # type: ignore[method-assign]
+    report = Poller(lite.store, conf, lite.judges[0], lambda name: collector).run(Options())
+    assert sorted(outcomes(report)) == ["complete", "failed"] and report.exit_code == 1
+    stored = len(lite.stored())
+    assert 0 < stored < len(list(lite.world.comments()))
+    assert lite.collect().exit_code == 0
+    lite.agrees()
+
+
+def test_a_bad_text_in_front_does_not_keep_an_emergency_behind_it_waiting(lite: Rig) -> None:
+    lite.collect()
+    lite.judge.dead = True
+    for n in range(120):
+        lite.say(f"дурной {n}" if n < 60 else f"обычный {n}")
+    lite.say(FIRE)
+    lite.collect()
+    assert lite.alerts() == []
+    lite.judge.dead = False
+    lite.judge.broken = {f"дурной {n}" for n in range(60)}
+    lite.collect()
+    assert len(lite.alerts()) == 1
+
+
+def test_shapeless_answers_delete_nothing_and_are_not_complete(lite: Rig) -> None:
+    lite.collect()
+    before = lite.stored()
+    lite.emulator.plan = Plan.parse("wall.getComments:shape;wall.getById:shape;execute:shape")
+    report = lite.collect(full=True)
+    assert report.exit_code in (1, 4) and "complete" not in outcomes(report)
+    assert report.landed.deleted == 0 and lite.stored().keys() == before.keys()
+
+
+def test_comments_that_vanish_all_at_once_are_looked_for_twice(lite: Rig) -> None:
+    for _ in range(6):
+        lite.say("Нет воды")
+    lite.collect()
+    for c in list(lite.post().comments.values()):
+        lite.world.delete(c)
+    report = lite.collect(full=True)
+    assert report.landed.deleted == 0 and report.exit_code == 1
+    report = lite.collect(full=True)
+    assert report.landed.deleted >= 6 and report.exit_code == 0
+    lite.agrees()
+
+
 def test_pages_are_named_by_number_id_and_title_and_nothing_else(lite: Rig) -> None:
     conf = lite.settings
     assert [i for i, _ in choose_pages(conf, ["2", "-1", "vk:-1"])] == [1, 0]

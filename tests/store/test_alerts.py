@@ -47,16 +47,30 @@ def test_delivered_is_delivered(raised):
     assert sent["delivered_at"] == "2026-11-24T09:00:01Z" and sent["attempts"] == 1
 
 
-def test_a_failure_is_tried_again_after_a_while_and_not_for_ever(raised):
+def test_a_failure_is_tried_again_after_a_while_then_every_hour_and_never_given_up(raised):
     remember_secret("bot-secret-token")
     tries = []
-    for second in range(0, 600, 10):
+    for second in range(0, 7400, 10):
         for job in claim(raised, after(second)):
             tries.append(second)
             raised.alert_result(job, False, "timeout at https://api/bot-secret-token", after(second + 1))
-    assert tries == [0, 60, 120]
+    assert tries == [0, 60, 120, 3720, 7320]
     (sent,) = raised.alerts()[0]["deliveries"]
     assert sent["error"] == "timeout at https://api/***" and sent["delivered_at"] is None
+
+
+def test_what_was_claimed_and_not_tried_costs_no_attempt(raised):
+    (job,) = claim(raised)
+    raised.release_alert(job, after(1))
+    assert raised.alerts()[0]["deliveries"][0]["attempts"] == 0
+    assert claim(raised, after(2)) == []
+    (again,) = claim(raised, after(60))
+    assert again.attempt == 1
+
+
+def test_a_clock_that_was_wrong_holds_up_no_alert(raised):
+    (job,) = claim(raised, after(86_400))  # it ran a day ahead, then was put right
+    assert [j.alert_id for j in claim(raised, after(10))] == [job.alert_id]
 
 
 def test_a_late_word_about_an_old_attempt_changes_nothing(raised):
