@@ -61,6 +61,10 @@ class ConfigError(OtklikError):
     exit_code = USAGE
 
 
+class SecretError(ConfigError):
+    """A secret is missing or unusable."""
+
+
 # --- secrets ---------------------------------------------------------------------------------------------------------
 
 _VAR = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -173,8 +177,8 @@ class Secret:
             raise self._error(f"не читается файл секрета {name}_FILE ({problem}); проверьте путь и содержимое")
         return value
 
-    def _error(self, text: str) -> ConfigError:
-        return ConfigError(f"{self.where}: {text}" if self.where else text)
+    def _error(self, text: str) -> SecretError:
+        return SecretError(f"{self.where}: {text}" if self.where else text)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:

@@ -51,14 +51,14 @@ def make(settings: Settings, name: str, store: Budget | None = None, *, stop: St
     """The collector of network `name`, ready to work. `store` keeps the budgets; None: only this process counts."""
     from collectors.manners import Manners, MemoryBudget
     from collectors.transport import Gate
-    from settings import ConfigError
+    from settings import ConfigError, SecretError
 
     cls = load(name)
     if name not in settings.networks:
         raise ConfigError(f"{settings.where('networks')}: сеть {name} не описана; добавьте networks.{name}")
     config = settings.networks[name]
     if config.token is None and cls.needs_token:
-        raise ConfigError(
+        raise SecretError(
             f'{settings.where("networks", name)}: не задан token; впишите token: "${{{name.upper()}_TOKEN}}"'
         )
     gate = Gate.open(config, cls, where=lambda key: settings.where("networks", name, key))

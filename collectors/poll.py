@@ -24,6 +24,7 @@ from settings import (
     UNAUTHORISED,
     ConfigError,
     OtklikError,
+    SecretError,
     Settings,
     scrub,
 )
@@ -417,7 +418,7 @@ class Poller:
                 raise
             # A network that can't be set up (no token, wrong address) fails its own pages only.
             ref = self._fallback_ref(configured)
-            tally.problem(Outcome.unauthorised if "token" in str(e) else Outcome.failed, str(e))
+            tally.problem(Outcome.unauthorised if isinstance(e, SecretError) else Outcome.failed, str(e))
             coverage = self._coverage(ref, started, tally, 0)
             self.store.add_coverage(report.run_id, coverage)
         self.progress.page_finished(coverage, ref)

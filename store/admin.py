@@ -70,11 +70,13 @@ def backup(url: str, path: str | os.PathLike[str], force: bool = False) -> None:
     """
     target = Path(path)
     if target.exists() and not force:
-        raise StoreError(f"{target}: файл уже есть; укажите другое имя", exit_code=USAGE)
+        raise StoreError(f"{target}: файл уже есть; укажите другое имя или --force", exit_code=USAGE)
     if not target.parent.is_dir():
         raise StoreError(f"{target}: нет каталога {target.parent}; создайте его", exit_code=USAGE)
     with _database(url) as db:
         _must_exist(db)
+        if db.path is not None and target.exists() and target.samefile(db.path):
+            raise StoreError(f"{target}: это сама база; укажите для копии другое имя", exit_code=USAGE)
         with _scratch(target) as scratch:
             with db.read() as conn:
                 schema.check_version(schema.version_of(conn), db.name)

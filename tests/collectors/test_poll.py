@@ -598,6 +598,12 @@ def test_comments_that_vanish_all_at_once_are_looked_for_twice(lite: Rig) -> Non
     lite.agrees()
 
 
+def test_a_page_called_token_is_a_bad_address_and_no_bad_token(sqlite_url: str) -> None:
+    with rig(sqlite_url, pages=[{"network": "vk", "id": "https://example.com/token"}]) as r:
+        report = r.collect()
+        assert outcomes(report) == ["failed"] and report.exit_code == 4
+
+
 def test_pages_are_named_by_number_id_and_title_and_nothing_else(lite: Rig) -> None:
     conf = lite.settings
     assert [i for i, _ in choose_pages(conf, ["2", "-1", "vk:-1"])] == [1, 0]
