@@ -9,184 +9,59 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from console import (
+    By,
+    Json,
+    Limit,
+    State,
+    Yes,
+    begin,
+    command_group,
+    console,
+    current,
+    date_of,
+    emit,
+    fail,
+    finish,
+    named,
+    say,
+    span_of,
+    stop_on_signals,
+    utc_now,
+    who,
+)
+from desk import commands as desk_commands
+from feed import commands as feed_commands
+from store import commands as store_commands
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from rich.console import Console
 
     from collectors.poll import Judge, Progress
     from settings import Settings
     from store import Store
     from store.values import Comment, Judged, PageRef
 
-HELP = {"help_option_names": ["-h", "--help"]}
-
-
-def _group(text: str, *, bare: bool = False) -> typer.Typer:
-    """A group of commands; `bare`: the noun alone lists."""
-    return typer.Typer(
-        help=text,
-        no_args_is_help=not bare,
-        invoke_without_command=bare,
-        context_settings=HELP,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-    )
-
-
-app = _group("otklik: отклики жителей под официальными страницами — в очередь, в срок, без потерь.")
-pages_app = _group("Страницы: что собрано, чего не хватает, когда.", bare=True)
-queue_app = _group("Очередь сообщений.", bare=True)
-feed_app = _group("Лента событий для других систем.")
-alerts_app = _group("Тревоги: список, подтверждение, проверка каналов.", bare=True)
-store_app = _group("Хранилище: обновление, копия, восстановление, проверка.")
+app = command_group("otklik: отклики жителей под официальными страницами — в очередь, в срок, без потерь.")
+pages_app = command_group("Страницы: что собрано, чего не хватает, когда.", bare=True)
+queue_app = command_group("Очередь сообщений.", bare=True)
 for _name, _sub in (
     ("pages", pages_app),
     ("queue", queue_app),
-    ("feed", feed_app),
-    ("alerts", alerts_app),
-    ("store", store_app),
+    ("feed", feed_commands.app),
+    ("alerts", desk_commands.alerts),
+    ("store", store_commands.app),
 ):
     app.add_typer(_sub, name=_name)
 
 
 # --- what every command shares ----------------------------------------------------------------------------------------
-
-
-@dataclass
-class State:
-    """Global options and what they lead to; opened when first needed."""
-
-    config: str | None = None
-    quiet: bool = False
-    _settings: Settings | None = None
-
-    @property
-    def settings(self) -> Settings:
-        if self._settings is None:
-            from settings import load
-
-            self._settings = load(self.config)
-        return self._settings
-
-    @contextmanager
-    def store(self) -> Iterator[Store]:
-        from store import Store
-
-        with Store.open(self.store_url) as store:
-            yield store
-
-    @property
-    def store_url(self) -> str:
-        """The database's address; a relative SQLite file lies beside the configuration, wherever the command runs."""
-        url = self.settings.store.url.reveal()
-        name = url.removeprefix("sqlite:///")
-        if name == url or name.startswith(("/", ":memory:", "file:")) or not name:
-            return url
-        return f"sqlite:///{(Path(self.config or os.environ.get('OTKLIK_CONFIG') or '.').parent / name)}"
-
-    @property
-    def zone(self) -> str:
-        return self.settings.organisation.timezone
-
-
-_current = State()
-
-
-def _state() -> State:
-    """What the global options of the running command said."""
-    return _current
-
-
-def _console(*, err: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=err, highlight=False, soft_wrap=False, emoji=False, markup=False)
-
-
-def say(text: str) -> None:
-    """Talk, on stderr; silent with --quiet."""
-    if not _state().quiet:
-        print(text, file=sys.stderr)
-
-
-def emit(value: Any) -> None:
-    """One JSON value on stdout."""
-    import orjson
-
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
-    sys.stdout.buffer.flush()
-
-
-def _finish(code: int) -> None:
-    if code:
-        raise typer.Exit(code)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _confirm(question: str, yes: bool) -> None:
-    """Ask on a terminal; without one `--yes` is required, never a hanging prompt."""
-    if yes:
-        return
-    from settings import ConfigError
-
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise ConfigError(f"{question} Без терминала нужно подтверждение: добавьте --yes")
-    if not typer.confirm(question, err=True):
-        raise typer.Exit(5)
-
-
-def _date(text: str | None, zone: str) -> datetime | None:
-    """A date or a date with time in the organisation's zone -> UTC."""
-    if text is None:
-        return None
-    from zoneinfo import ZoneInfo
-
-    from settings import ConfigError
-
-    try:
-        value = datetime.fromisoformat(text)
-        return (value if value.tzinfo else value.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ConfigError(f"{text} не дата; напишите 2026-11-24 или 2026-11-24T09:00") from None
-
-
-def _span(text: str) -> float:
-    from settings import ConfigError, seconds
-
-    try:
-        return seconds(text)
-    except ValueError as e:
-        raise ConfigError(f"{text}: {e}") from None
-
-
-Json = Annotated[bool, typer.Option("--json", help="Вывести одно значение JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Не спрашивать.")]
-MANY = 2**31 - 1
-Limit = Annotated[int, typer.Option("--limit", min=1, max=MANY, help="Не больше стольких.")]
-By = Annotated[str | None, typer.Option("--by", help="Кто это делает; иначе имя пользователя системы.")]
-
-
-def _who(by: str | None) -> str:
-    import getpass
-
-    if by:
-        return by
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "cli"
 
 
 def _version(value: bool) -> None:
@@ -210,8 +85,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Показать версию.")
     ] = False,
 ) -> None:
-    global _current
-    _current = State(config, quiet)
+    begin(State(config, quiet))
     if ctx.invoked_subcommand:
         import logging
 
@@ -285,7 +159,7 @@ def _take_up_unassessed(store: Store, settings: Settings, judge: Any) -> int:
     while waiting := store.unassessed(settings.collect.batch, after):
         after = waiting[-1].message_id
         found = _assess(judge, [Text(w.text, w.message_id, w.page, tuple(w.attachments)) for w in waiting])
-        now = _now()
+        now = utc_now()
         done = [
             (w.message_id, a, clocks_from(w.collected_at, a, settings))
             for w, a in zip(waiting, found, strict=True)
@@ -295,29 +169,6 @@ def _take_up_unassessed(store: Store, settings: Settings, judge: Any) -> int:
             store.assess(done, now)
             total += len(done)
     return total
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[Any]:
-    """An event that SIGTERM or the first Ctrl-C sets; what was collected lands before the run ends."""
-    import signal
-    import threading
-
-    stop = threading.Event()
-    before: dict[int, Any] = {}
-
-    def handler(number: int, _frame: Any) -> None:
-        stop.set()
-        signal.signal(number, before.get(number) or signal.SIG_DFL)  # a second signal ends it at once
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before[number] = signal.signal(number, handler)
-    try:
-        yield stop
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
 
 
 def run_collect(
@@ -372,25 +223,25 @@ def collect(
     as_json: Json = False,
 ) -> None:
     """Собрать новые комментарии со страниц (для cron)."""
-    with _stop_on_signals() as stop:  # before anything heavy is loaded: a signal is never missed
+    with stop_on_signals() as stop:  # before anything heavy is loaded: a signal is never missed
         code = _collect(page or (), since, full, dry_run, as_json, stop)
-    _finish(code)
+    finish(code)
 
 
 def _collect(page: Sequence[str], since: str | None, full: bool, dry_run: bool, as_json: bool, stop: Any) -> int:
-    state = _state()
+    state = current()
     settings = state.settings
-    since_at = _date(since, state.zone)
+    since_at = date_of(since, state.zone)
     with state.store() as store:
         if dry_run:
             from collectors.poll import plan
 
-            planned = plan(store, settings, page, _now())
+            planned = plan(store, settings, page, utc_now())
             emit(planned) if as_json else _show("plan", planned)
             return 0
         from desk.show import collect_progress
 
-        with collect_progress(_console(err=True), quiet=state.quiet or as_json) as progress:
+        with collect_progress(console(err=True), quiet=state.quiet or as_json) as progress:
             report = run_collect(store, settings, only=page, since=since_at, full=full, progress=progress, stop=stop)
         if as_json:
             emit(report.as_dict())
@@ -399,7 +250,7 @@ def _collect(page: Sequence[str], since: str | None, full: bool, dry_run: bool, 
         else:
             for result in report.results:
                 if result.coverage is not None and result.coverage.problem:
-                    _fail(f"{result.configured}: {result.coverage.problem}", report.exit_code)
+                    fail(f"{result.configured}: {result.coverage.problem}", report.exit_code)
     if report.interrupted:
         say("сбор остановлен; собранное сохранено, остальное возьмёт следующий запуск")
     return report.exit_code
@@ -409,13 +260,13 @@ def _show(what: str, value: Any, **options: Any) -> None:
     """Print a value the way `desk.show` draws it."""
     from desk import show
 
-    state = _state()
+    state = current()
     options.setdefault("zone", state.zone)
     if what in ("queue", "message"):
         from classifier.names import titles
 
         options["names"] = titles()
-    _console().print(getattr(show, what)(value, **options))
+    console().print(getattr(show, what)(value, **options))
 
 
 @pages_app.callback()
@@ -435,7 +286,7 @@ def pages_list(as_json: Json = False) -> None:
 def _pages(as_json: bool) -> None:
     from collectors.poll import page_lines
 
-    state = _state()
+    state = current()
     settings = state.settings
     with state.store() as store:
         lines = page_lines(store, settings)
@@ -495,13 +346,13 @@ def _checks(source: Callable[[State], Iterator[Any]], as_json: bool) -> None:
     from settings import OK, PARTLY
 
     found = []
-    for check in source(_state()):
+    for check in source(current()):
         found.append(asdict(check))
         if not as_json:
             _show("check", found[-1])
     if as_json:
         emit(found)
-    _finish(PARTLY if any(c["ok"] is False for c in found) else OK)
+    finish(PARTLY if any(c["ok"] is False for c in found) else OK)
 
 
 # --- judging ----------------------------------------------------------------------------------------------------------
@@ -520,7 +371,7 @@ def classify(
     from classifier.contract import Text
     from settings import ConfigError, load
 
-    state = _state()
+    state = current()
     try:
         chosen = state.settings.classifier
         model, gazetteer = chosen.model, chosen.gazetteer
@@ -541,11 +392,11 @@ def classify(
             from classifier.names import titles
             from desk import show
 
-            _console().print(show.assessment(found, text, names=titles()))
+            console().print(show.assessment(found, text, names=titles()))
         return
     if sys.stdin.isatty():
         raise ConfigError('нет текста; напишите otklik classify "Нет воды в Хкеме" или подайте NDJSON на stdin')
-    _finish(_classify_stream(judge, explain))
+    finish(_classify_stream(judge, explain))
 
 
 def _classify_stream(judge: Any, explain: bool) -> int:
@@ -618,7 +469,7 @@ def queue(
 
     if urgency not in (None, "urgent", "prompt"):
         raise ConfigError(f"--urgency {urgency}: допустимо urgent или prompt")
-    state = _state()
+    state = current()
     group = None
     if topic is not None:
         from classifier.names import topic_and_group
@@ -631,7 +482,7 @@ def queue(
         group=group if topic is None else None,
         place=_place_name(place) if place else None,
         page=_page_id(state, page) if page else None,
-        overdue=_now() if overdue else None,
+        overdue=utc_now() if overdue else None,
         emergency=True if emergency else None,
         historical=None if historical else False,
         search=search,
@@ -645,7 +496,7 @@ def queue(
 @queue_app.command("show")
 def queue_show(id: str, as_json: Json = False) -> None:
     """Одно сообщение целиком: правки, оценки, тревоги."""
-    with _state().store() as store:
+    with current().store() as store:
         found = store.message(id, full=True)
     emit(found) if as_json else _show("message", found)
 
@@ -682,11 +533,11 @@ def queue_correct(
         changes["emergency"] = emergency
     if not changes:
         raise ConfigError("нечего исправлять; укажите --topic, --place, --urgency, --emergency или --reaction")
-    state = _state()
+    state = current()
     with state.store() as store:
-        found = store.correct(id, changes, by=_who(by), now=_now())
+        found = store.correct(id, changes, by=who(by), now=utc_now())
         if emergency is not None:
-            _after_correction(store, state.settings, found["id"], emergency, _who(by))
+            _after_correction(store, state.settings, found["id"], emergency, who(by))
     emit(found) if as_json else _show("message", found)
 
 
@@ -703,7 +554,7 @@ def _place_name(given: str) -> str:
     import classifier
     from classifier.contract import Text
 
-    meant = classifier.load(None, _state().settings.classifier.gazetteer).assess(Text(given)).places
+    meant = classifier.load(None, current().settings.classifier.gazetteer).assess(Text(given)).places
     if meant:
         return meant[0].name
     say(f"места «{given[:60]}» в справочнике нет; ищу как написано")
@@ -729,7 +580,7 @@ def _after_correction(store: Store, settings: Settings, id: str, emergency: bool
         sent = Deliverer(store, settings).deliver_due()
         say(f"тревога {waiting[0]['id']}: отправлено {sum(r.ok for r in sent)} из {len(sent)}")
     for alert in [] if emergency else waiting:
-        store.acknowledge(alert["id"], by, _now())
+        store.acknowledge(alert["id"], by, utc_now())
         say(f"тревога {alert['id']} снята")
 
 
@@ -737,7 +588,7 @@ def _gazetteer() -> Any:
     from classifier.judge import GAZETTEER
     from classifier.places import Gazetteer
 
-    return Gazetteer.load(Path(_state().settings.classifier.gazetteer or GAZETTEER))
+    return Gazetteer.load(Path(current().settings.classifier.gazetteer or GAZETTEER))
 
 
 @app.command()
@@ -756,13 +607,7 @@ def topics(as_json: Json = False) -> None:
                 print(f"    {topic:34} {names[topic]}")
 
 
-def _named(value: str | None) -> str | None:
-    if value is not None and not value.strip():
-        raise typer.BadParameter("нужно имя")
-    return value
-
-
-Consumer = Annotated[str, typer.Option("--consumer", callback=_named, help="Имя получателя.")]
+Consumer = Annotated[str, typer.Option("--consumer", callback=named, help="Имя получателя.")]
 
 
 @queue_app.command("take")
@@ -773,16 +618,16 @@ def queue_take(
     as_json: Json = False,
 ) -> None:
     """Взять сообщения в аренду; не подтверждённые вернутся в очередь по истечении срока."""
-    with _state().store() as store:
-        found = store.take(consumer, limit, _span(lease), _now())
+    with current().store() as store:
+        found = store.take(consumer, limit, span_of(lease), utc_now())
     emit(found) if as_json else _show("queue", found)
 
 
 @queue_app.command("ack")
 def queue_ack(ids: list[str], consumer: Consumer) -> None:
     """Подтвердить: получатель обработал."""
-    with _state().store() as store:
-        say(f"подтверждено: {store.ack(ids, consumer, _now())}")
+    with current().store() as store:
+        say(f"подтверждено: {store.ack(ids, consumer, utc_now())}")
 
 
 @queue_app.command("nack")
@@ -790,172 +635,8 @@ def queue_nack(
     ids: list[str], consumer: Annotated[str | None, typer.Option("--consumer", help="Имя получателя.")] = None
 ) -> None:
     """Вернуть в очередь."""
-    with _state().store() as store:
-        say(f"возвращено: {store.nack(ids, consumer, _now())}")
-
-
-# --- the feed ---------------------------------------------------------------------------------------------------------
-
-
-@feed_app.command("read")
-def feed_read(
-    after: Annotated[
-        int, typer.Option("--after", min=0, max=2**63 - 1, metavar="SEQ", help="Номер последнего прочитанного.")
-    ] = 0,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, max=MANY, help="Не больше стольких.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Ждать новых.")] = False,
-) -> None:
-    """События по порядку, NDJSON, одно на строку."""
-    from feed.read import copy
-
-    with _state().store() as store, _stop_on_signals() as stop:
-        copy(store, sys.stdout.buffer, after, limit, follow=follow, stop=stop.is_set)
-
-
-@feed_app.command("schema")
-def feed_schema(type: Annotated[str | None, typer.Argument(help="Тип события; иначе все.")] = None) -> None:
-    """JSON Schema событий."""
-    from feed.schema import schema
-
-    emit(schema(type))
-
-
-# --- alerts -----------------------------------------------------------------------------------------------------------
-
-
-@alerts_app.callback()
-def alerts(
-    ctx: typer.Context,
-    every: Annotated[bool, typer.Option("--all", help="И подтверждённые.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Тревоги, ждущие подтверждения."""
-    if ctx.invoked_subcommand:
-        return
-    with _state().store() as store:
-        found = [a for a in store.alerts() if every or not a.get("acknowledged_at")]
-    emit(found) if as_json else _show("alerts", found)
-
-
-@alerts_app.command("ack")
-def alerts_ack(ids: list[str], by: By = None) -> None:
-    """Подтвердить: тревога принята."""
-    with _state().store() as store:
-        for id in ids:
-            store.acknowledge(id, _who(by), _now())
-    say(f"подтверждено: {len(ids)}")
-
-
-@alerts_app.command("test")
-def alerts_test(as_json: Json = False) -> None:
-    """Послать проверочное сообщение в каждый канал."""
-    from desk.alerts import test_channels
-
-    found = test_channels(_state().settings)
-    emit(found) if as_json else [_show("check", c) for c in found]
-    _finish(1 if any(not c["ok"] for c in found) else 0)
-
-
-@alerts_app.command("drill")
-def alerts_drill(
-    text: Annotated[str, typer.Argument(help="Текст учебной тревоги.")] = "Учебная тревога: проверка оповещения",
-) -> None:
-    """Учебная тревога: тот же путь, что у настоящей, с пометкой «учебная»."""
-    from desk.alerts import Deliverer
-
-    state = _state()
-    with state.store() as store:
-        alert = store.raise_drill(text, _now())
-        results = Deliverer(store, state.settings).deliver_due()
-    say(f"учебная тревога {alert}: доставлено {sum(r.ok for r in results)} из {len(results)}")
-    _finish(0 if results and all(r.ok for r in results) else 1)
-
-
-@alerts_app.command("deliver")
-def alerts_deliver() -> None:
-    """Доставить то, что ждёт доставки или повтора (collect делает это сам)."""
-    from desk.alerts import Deliverer
-
-    state = _state()
-    with state.store() as store:
-        results = Deliverer(store, state.settings).deliver_due()
-    say(f"доставлено {sum(r.ok for r in results)} из {len(results)}")
-    _finish(0 if all(r.ok for r in results) else 1)
-
-
-# --- the store --------------------------------------------------------------------------------------------------------
-
-
-@store_app.command("migrate")
-def store_migrate() -> None:
-    """Обновить схему базы до версии программы."""
-    from store.admin import migrate
-
-    say(f"схема базы: {migrate(_state().store_url)}")
-
-
-@store_app.command("backup")
-def store_backup(
-    path: str, force: Annotated[bool, typer.Option("--force", help="Заменить существующий файл.")] = False
-) -> None:
-    """Сохранить согласованную копию; работать можно дальше."""
-    from store.admin import backup
-
-    backup(_state().store_url, path, force=force)
-    say(f"копия сохранена: {path}")
-
-
-@store_app.command("restore")
-def store_restore(path: str, yes: Yes = False) -> None:
-    """Восстановить базу из копии; прежние данные заменяются."""
-    from store.admin import restore
-
-    url = _state().store_url
-    _confirm(f"База будет заменена копией {path}. Продолжить?", yes)
-    restore(url, path, force=True)
-    say(f"база восстановлена из {path}")
-
-
-@store_app.command("verify")
-def store_verify(
-    ledger: Annotated[
-        str | None,
-        typer.Option(
-            "--ledger", metavar="FILE", help="Сверить ещё и с журналом NDJSON (network, external_id, text, deleted)."
-        ),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Проверить целость: события без пропусков, тревоги на месте, счётчики сходятся."""
-    from store.admin import verify
-
-    url = _state().store_url
-    problems = verify(url)
-    if ledger is not None:
-        from store.ledger import compare
-
-        with _open_input(ledger) as lines:
-            found = compare(url, lines)
-        say(found.summary())
-        problems = [*problems, *found.examples()]
-    if as_json:
-        emit(problems)
-    else:
-        for problem in problems:
-            print(problem)
-        say("база цела" if not problems else f"найдено нарушений: {len(problems)}")
-    _finish(1 if problems else 0)
-
-
-@contextmanager
-def _open_input(path: str) -> Iterator[Any]:
-    from settings import ConfigError, os_problem
-
-    try:
-        with open(path, "rb") as file:
-            yield file
-    except OSError as e:
-        raise ConfigError(f"{path}: файл не читается ({os_problem(e)}); проверьте путь и права") from None
+    with current().store() as store:
+        say(f"возвращено: {store.nack(ids, consumer, utc_now())}")
 
 
 # --- setting up, trying out -------------------------------------------------------------------------------------------
@@ -997,7 +678,7 @@ def emulator_command(
     """Поддельная сеть на 127.0.0.1 для проб и проверок."""
     from emulator.server import serve
 
-    with _stop_on_signals() as stop:
+    with stop_on_signals() as stop:
         serve(network=network, port=port, faults=faults, scenario=scenario, stop=stop)
 
 
@@ -1008,7 +689,7 @@ def demo(
     """Весь путь на поддельной сети: сбор, оценка, тревога, очередь, лента. Токены не нужны."""
     from emulator.demo import run_demo
 
-    _finish(run_demo(run, pause=0.0 if fast else 0.6))
+    finish(run_demo(run, pause=0.0 if fast else 0.6))
 
 
 # --- the way in -------------------------------------------------------------------------------------------------------
@@ -1070,13 +751,6 @@ def _silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(text: str, code: int) -> int:
-    from settings import scrub
-
-    print(f"otklik: {scrub(text)}", file=sys.stderr)
-    return code
-
-
 def _print_help(e: Any) -> bool:
     """A group called without a command shows its help."""
     print(e.format_message())
@@ -1090,9 +764,9 @@ def _run(argv: Sequence[str]) -> int:
     except typer.Exit as e:
         return e.exit_code
     except typer.TyperException as e:
-        return 0 if type(e).__name__ == "NoArgsIsHelpError" and _print_help(e) else _fail(_usage(e), 2)
+        return 0 if type(e).__name__ == "NoArgsIsHelpError" and _print_help(e) else fail(_usage(e), 2)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("прервано", 5)
+        return fail("прервано", 5)
     except BrokenPipeError:
         _silence_stdout()
         return 0
@@ -1104,11 +778,11 @@ def _run(argv: Sequence[str]) -> int:
 
             print(scrub(traceback.format_exc()), file=sys.stderr)
         if isinstance(e, OtklikError):
-            return _fail(str(e), e.exit_code)
+            return fail(str(e), e.exit_code)
         if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
             _silence_stdout()
-            return _fail("вывод не записывается: на диске нет места; освободите место и повторите", 1)
-        return _fail(
+            return fail("вывод не записывается: на диске нет места; освободите место и повторите", 1)
+        return fail(
             f"внутренняя ошибка ({type(e).__name__}: {str(e)[:200]}); собранное сохранено; подробности: OTKLIK_DEBUG=1",
             1,
         )

@@ -1,0 +1,78 @@
+"""The desk's commands."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from console import By, Json, command_group, console, current, emit, finish, say, utc_now, who
+
+alerts = command_group("Тревоги: список, подтверждение, проверка каналов.", bare=True)
+
+
+def _show(what: str, value: Any) -> None:
+    """Print a value the way `desk.show` draws it."""
+    from desk import show
+
+    console().print(getattr(show, what)(value, zone=current().zone))
+
+
+@alerts.callback()
+def alerts_list(
+    ctx: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="И подтверждённые.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Тревоги, ждущие подтверждения."""
+    if ctx.invoked_subcommand:
+        return
+    with current().store() as store:
+        found = [a for a in store.alerts() if every or not a.get("acknowledged_at")]
+    emit(found) if as_json else _show("alerts", found)
+
+
+@alerts.command("ack")
+def alerts_ack(ids: list[str], by: By = None) -> None:
+    """Подтвердить: тревога принята."""
+    with current().store() as store:
+        for id in ids:
+            store.acknowledge(id, who(by), utc_now())
+    say(f"подтверждено: {len(ids)}")
+
+
+@alerts.command("test")
+def alerts_test(as_json: Json = False) -> None:
+    """Послать проверочное сообщение в каждый канал."""
+    from desk.alerts import test_channels
+
+    found = test_channels(current().settings)
+    emit(found) if as_json else [_show("check", c) for c in found]
+    finish(1 if any(not c["ok"] for c in found) else 0)
+
+
+@alerts.command("drill")
+def alerts_drill(
+    text: Annotated[str, typer.Argument(help="Текст учебной тревоги.")] = "Учебная тревога: проверка оповещения",
+) -> None:
+    """Учебная тревога: тот же путь, что у настоящей, с пометкой «учебная»."""
+    from desk.alerts import Deliverer
+
+    state = current()
+    with state.store() as store:
+        alert = store.raise_drill(text, utc_now())
+        results = Deliverer(store, state.settings).deliver_due()
+    say(f"учебная тревога {alert}: доставлено {sum(r.ok for r in results)} из {len(results)}")
+    finish(0 if results and all(r.ok for r in results) else 1)
+
+
+@alerts.command("deliver")
+def alerts_deliver() -> None:
+    """Доставить то, что ждёт доставки или повтора (collect делает это сам)."""
+    from desk.alerts import Deliverer
+
+    state = current()
+    with state.store() as store:
+        results = Deliverer(store, state.settings).deliver_due()
+    say(f"доставлено {sum(r.ok for r in results)} из {len(results)}")
+    finish(0 if all(r.ok for r in results) else 1)

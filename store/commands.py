@@ -1,0 +1,72 @@
+"""The store's commands: upkeep of the database."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console import Json, Yes, command_group, confirm, current, emit, finish, open_input, say
+
+app = command_group("Хранилище: обновление, копия, восстановление, проверка.")
+
+
+@app.command("migrate")
+def store_migrate() -> None:
+    """Обновить схему базы до версии программы."""
+    from store.admin import migrate
+
+    say(f"схема базы: {migrate(current().store_url)}")
+
+
+@app.command("backup")
+def store_backup(
+    path: str, force: Annotated[bool, typer.Option("--force", help="Заменить существующий файл.")] = False
+) -> None:
+    """Сохранить согласованную копию; работать можно дальше."""
+    from store.admin import backup
+
+    backup(current().store_url, path, force=force)
+    say(f"копия сохранена: {path}")
+
+
+@app.command("restore")
+def store_restore(path: str, yes: Yes = False) -> None:
+    """Восстановить базу из копии; прежние данные заменяются."""
+    from store.admin import restore
+
+    url = current().store_url
+    confirm(f"База будет заменена копией {path}. Продолжить?", yes)
+    restore(url, path, force=True)
+    say(f"база восстановлена из {path}")
+
+
+@app.command("verify")
+def store_verify(
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger", metavar="FILE", help="Сверить ещё и с журналом NDJSON (network, external_id, text, deleted)."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Проверить целость: события без пропусков, тревоги на месте, счётчики сходятся."""
+    from store.admin import verify
+
+    url = current().store_url
+    problems = verify(url)
+    if ledger is not None:
+        from store.ledger import compare
+
+        with open_input(ledger) as lines:
+            found = compare(url, lines)
+        say(found.summary())
+        problems = [*problems, *found.examples()]
+    if as_json:
+        emit(problems)
+    else:
+        for problem in problems:
+            print(problem)
+        say("база цела" if not problems else f"найдено нарушений: {len(problems)}")
+    finish(1 if problems else 0)
