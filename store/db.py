@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -203,7 +204,7 @@ _PG_DEFAULTS = {
 def _sqlite_connected(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by _sqlite_begin alone
     cursor = connection.cursor()
-    for pragma in ("foreign_keys=ON", "temp_store=MEMORY", "cache_size=-32000", "journal_size_limit=67108864"):
+    for pragma in ("foreign_keys=ON", "temp_store=MEMORY", "cache_size=-32000", "wal_autocheckpoint=8000", "journal_size_limit=67108864"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -212,9 +213,32 @@ def _sqlite_begin(conn: Connection) -> None:
     level = conn.get_execution_options().get("otklik_write")
     if level:
         conn.exec_driver_sql(f"PRAGMA synchronous={level}")
-        conn.exec_driver_sql("BEGIN IMMEDIATE")
+        _take_turn(conn)
     else:
         conn.exec_driver_sql("BEGIN")
+
+
+def _take_turn(conn: Connection) -> None:
+    """BEGIN IMMEDIATE, asking every millisecond while another writer is at work.
+
+    SQLite itself waits in steps that grow to 100 ms, in which the file often stands idle; the last word is left to it.
+    """
+    driver = conn.connection.driver_connection
+    (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    until = time.monotonic() + patience / 1000
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while time.monotonic() < until:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as e:
+                if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    break
+                time.sleep(0.001)
+        conn.exec_driver_sql("BEGIN IMMEDIATE")  # the same error again, told the usual way
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={patience}")
 
 
 class Tx:
