@@ -91,6 +91,21 @@ def fields_of(assessment: Assessment) -> dict[str, Any]:
     return assessment.as_dict()
 
 
+def merged(row: Mapping[str, Any], assessment: Assessment, *, text_changed: bool, alerted: bool) -> dict[str, Any]:
+    """The fields after the classifier judged `row`'s present text: what a person corrected stays.
+
+    One exception on the side of safety: when the text itself changed, the classifier's emergency counts again unless
+    its alert was raised already.
+    """
+    fields = fields_of(assessment)
+    kept = set((row["corrected"] or {}).get("fields", ()))
+    if kept and row["assessment"]:
+        if text_changed and fields["emergency"] and not alerted:
+            kept -= {"emergency", "emergency_kind"}
+        fields.update({name: row["assessment"][name] for name in kept})
+    return fields
+
+
 def reassess(
     tx: Tx,
     row: Mapping[str, Any],
@@ -100,17 +115,10 @@ def reassess(
     text_changed: bool,
     alerted: bool,
 ) -> dict[str, Any]:
-    """Columns to set when the classifier judged `row`'s present text; the replaced assessment goes to the history.
-
-    What a person corrected stays. One exception on the side of safety: when the text itself changed, the classifier's
-    emergency counts again unless its alert was raised already. Clocks that run are not reset.
+    """Columns to set when the classifier judged `row`'s present text (see `merged`); the replaced assessment goes to
+    the history. Clocks that run are not reset.
     """
-    fields = fields_of(assessment)
-    kept = set((row["corrected"] or {}).get("fields", ()))
-    if kept and row["assessment"]:
-        if text_changed and fields["emergency"] and not alerted:
-            kept -= {"emergency", "emergency_kind"}
-        fields.update({name: row["assessment"][name] for name in kept})
+    fields = merged(row, assessment, text_changed=text_changed, alerted=alerted)
     if row["assessment"] is not None and fields != row["assessment"]:
         remember(tx, row)
     before = {k: datetime.fromisoformat(v) for k, v in (row["deadlines"] or {}).items()}

@@ -8,12 +8,14 @@ from types import TracebackType
 from typing import Any
 
 from store import alerts as _alerts
-from store import budget, events, landing, locks, migrate, pages, queue
+from store import budget, corrections, events, landing, locks, migrate, pages, queue, reassessing
 from store.db import Database
 from store.values import (
     AlertJob,
     Assessment,
+    Correction,
     Coverage,
+    Judgeable,
     Known,
     Landed,
     Landing,
@@ -21,6 +23,8 @@ from store.values import (
     PageState,
     PostState,
     QueueFilter,
+    Reassessed,
+    Reassessing,
     Unassessed,
 )
 
@@ -90,6 +94,25 @@ class Store:
     def assess(self, items: Sequence[tuple[str, Assessment, Mapping[str, datetime]]], now: datetime) -> Landed:
         return landing.assess(self._db, items, now)
 
+    # --- judging anew ------------------------------------------------------------------------------------------------
+
+    def reassess_mark(self, run: Reassessing) -> str:
+        return reassessing.mark(self._db, run)
+
+    def count_judgeable(self, run: Reassessing, after: str = "0") -> int:
+        return reassessing.count(self._db, run, after)
+
+    def judgeable(self, run: Reassessing, after: str, limit: int) -> list[Judgeable]:
+        return reassessing.judgeable(self._db, run, after, limit)
+
+    def reassess(
+        self, run: Reassessing, items: Sequence[reassessing.Item], after: str, now: datetime, alert_since: datetime
+    ) -> Reassessed:
+        return reassessing.apply(self._db, run, items, after, now, alert_since)
+
+    def finish_reassessing(self, now: datetime) -> None:
+        reassessing.finish(self._db, now)
+
     # --- runs and coverage -------------------------------------------------------------------------------------------
 
     def start_run(self, command: str, now: datetime) -> str:
@@ -128,6 +151,9 @@ class Store:
 
     def correct(self, id: str, changes: Mapping[str, Any], *, by: str, now: datetime) -> dict[str, Any]:
         return queue.correct(self._db, id, changes, by=by, now=now)
+
+    def corrections(self, after: datetime | None = None) -> Iterator[Correction]:
+        return corrections.corrections(self._db, after)
 
     def take(self, consumer: str, limit: int, lease_s: float, now: datetime) -> list[dict[str, Any]]:
         return queue.take(self._db, consumer, limit, lease_s, now)

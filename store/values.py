@@ -298,6 +298,62 @@ class Unassessed:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person said of one message. `fields`: names of the assessment's fields that are the person's word; the
+    other fields of `assessment` (as `Assessment.as_dict` gives them) are the classifier's. `page`: title or id.
+    """
+
+    message_id: str
+    network: str
+    external_id: str
+    text: str
+    page: str
+    attachments: tuple[str, ...]  # kinds
+    fields: frozenset[str]
+    assessment: Mapping[str, Any]
+    by: str
+    at: datetime
+
+    def said(self, name: str) -> bool:
+        """Whether the field is the person's word."""
+        return name in self.fields
+
+
+@dataclass(frozen=True, slots=True)
+class Judgeable:
+    """A message that may be assessed anew; the fields are those of `Unassessed`, and what was said of it so far."""
+
+    message_id: str
+    text: str
+    page: str
+    collected_at: datetime
+    attachments: tuple[str, ...]
+    assessment: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reassessing:
+    """One run over old messages: judged by `model`, collected not before `since`; `historical`: those from before a
+    page's first sight too; `again`: also those that this model has judged already.
+    """
+
+    model: str
+    since: datetime | None = None
+    historical: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reassessed:
+    """What a batch of such a run did. `changed`: another verdict; `emergencies`: newly found; `alerts`: their ids."""
+
+    seen: int = 0
+    changed: int = 0
+    emergencies: int = 0
+    alerts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class QueueFilter:
     """Which messages; every field narrows, None does not. `overdue`: those whose term had ended at that time.
 
