@@ -439,6 +439,9 @@ class Alerts(_Section):
 
 
 class Classifier(_Section):
+    """`models`: where `otklik model train` keeps its versions; `model`: the folder of one model, come what may."""
+
+    models: str = Field(default="models", min_length=1)
     model: str | None = None
     gazetteer: str | None = None
 
@@ -460,6 +463,10 @@ class Settings(_Section):
         """ "config.yaml:12: networks.vk.api" for an error message about the key at `path`."""
         return self._source.where(path) if self._source else _dotted(path)
 
+    def beside(self, path: str) -> str:
+        """A path that the configuration names: a relative one lies beside the file itself."""
+        return os.path.join(self._source.folder if self._source else "", path)
+
     def network(self, name: str) -> Network:
         return self.networks.get(name) or Network()
 
@@ -473,6 +480,7 @@ class Source:
     def __init__(self, name: str, lines: dict[tuple[str | int, ...], int]) -> None:
         self.name = name
         self.lines = lines
+        self.folder = ""
 
     def line(self, path: tuple[str | int, ...]) -> int:
         """The line of the key at `path`, or of the nearest one around it."""
@@ -693,9 +701,10 @@ def _check(settings: Settings, source: Source) -> None:
             raise ConfigError(f"{source.where(('divisions', i, 'id'))}: подразделение {name} уже есть; оставьте одно")
 
 
-def parse(text: str, name: str = "config.yaml") -> Settings:
-    """Settings from the text of a configuration file; `name` is what errors call the file."""
+def parse(text: str, name: str = "config.yaml", folder: str = "") -> Settings:
+    """Settings from the text of a configuration file; `name` is what errors call the file, `folder` where it lies."""
     data, source = _parse(text, name)
+    source.folder = folder
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -734,7 +743,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Settings:
     except UnicodeDecodeError as e:
         line = data.count(b"\n", 0, e.start) + 1
         raise ConfigError(f"{file}:{line}: файл не в кодировке UTF-8; сохраните его в UTF-8") from None
-    return parse(text, os.path.basename(file))
+    return parse(text, os.path.basename(file), os.path.dirname(file))
 
 
 def literal_secrets(settings: Settings) -> list[str]:

@@ -10,8 +10,6 @@ per class, in `weights.npz` (plain arrays).
 from __future__ import annotations
 
 import hashlib
-import json
-import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from classifier import packed
 from classifier.words import Word
 from settings import ConfigError
 
@@ -209,13 +208,12 @@ class TopicModel:
     def load(cls, folder: Path) -> TopicModel:
         """Read a model's folder; one clear sentence when it is missing or broken."""
         try:
-            with np.load(folder / "weights.npz", allow_pickle=False) as archive:
-                arrays = {k: archive[k] for k in archive.files}
-            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+            arrays = packed.arrays(folder / "weights.npz")
+            meta = packed.meta(folder / "meta.json")
             if meta.get("format") != FORMAT:
                 raise ConfigError(f"{folder}: модель другой версии; обучите её заново: otklik model train")
             return cls(arrays, meta)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
+        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as e:
             raise ConfigError(
                 f"{folder}: не читается модель ({type(e).__name__}); проверьте classifier.model или обучите её заново"
             ) from None
