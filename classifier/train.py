@@ -14,6 +14,7 @@ import os
 import re
 import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,14 +43,14 @@ class Example:
     alarm: str = NONE
 
 
-def own_examples() -> list[Example]:
+def own_examples(folder: Path = EXAMPLES) -> list[Example]:
     """`[group topic | kind]` headings, one comment a line; `+` before a line = no reaction needed, `-` = needed.
 
     `kind` says that the lines below are emergencies; `[?]`: any topic, no emergency.
     """
     out = []
     known = topics.read_taxonomy()[2]
-    for path in sorted(EXAMPLES.glob("*.txt")):
+    for path in sorted(folder.glob("*.txt")):
         group, topic, alarm = NONE, NONE, NONE
         for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             line = line.strip()
@@ -93,9 +94,9 @@ def ordinary(shared: Path, part: slice = slice(None)) -> list[Example]:
 class Featuriser:
     """Text -> word features and pairs, exactly as `topics` does at run time."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Path = GAZETTEER) -> None:
         book = RuleBook.load(RULES)
-        gazetteer = Gazetteer.load(GAZETTEER)
+        gazetteer = Gazetteer.load(places)
         self._gazetteer = gazetteer
         self._book = book
         self.places: dict[str, bool] = {}
@@ -194,10 +195,15 @@ def fit_margins(x, labels: list[str], weights: np.ndarray, c: float) -> Head:
 
 
 def train(
-    examples: list[Example], c_group: float = 0.2, c_topic: float = 0.3, c_required: float = 5.0, c_alarm: float = 5.0
+    examples: list[Example],
+    c_group: float = 0.2,
+    c_topic: float = 0.3,
+    c_required: float = 5.0,
+    c_alarm: float = 5.0,
+    gazetteer: Path = GAZETTEER,
 ):
-    """Examples -> (arrays, meta) of a model."""
-    featurise = Featuriser()
+    """Examples -> (arrays, meta) of a model for the places of `gazetteer`."""
+    featurise = Featuriser(gazetteer)
     featurised = [featurise(e.text) for e in examples]
     singles, doubles = vocabulary(featurised, 0, 2), vocabulary(featurised, 1, 3)
     x = matrix(featurised, singles, doubles)
@@ -268,9 +274,11 @@ def save(arrays: dict[str, np.ndarray], meta: dict, folder: Path) -> None:
     )
 
 
-def examples_for(shared: Path | None, part: slice = slice(None)) -> list[Example]:
-    """All examples; `part` of the ordinary texts (the rest is then unseen)."""
-    out = own_examples()
+def examples_for(
+    shared: Path | None, part: slice = slice(None), corrections: Sequence[Example] = ()
+) -> list[Example]:
+    """All examples; `part` of the ordinary texts (the rest is then unseen); `corrections`: what people said."""
+    out = [*own_examples(), *corrections]
     if shared is not None and (shared / "data/appeals").is_dir():
         out += appeals(shared) + ordinary(shared, part)
     return out
