@@ -43,7 +43,8 @@ from store import commands as store_commands
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.poll import Judge, Progress
+    from collectors.poll import Judge
+    from collectors.report import Progress
     from settings import Settings
     from store import Store
     from store.values import Comment, Judged, PageRef
@@ -234,7 +235,7 @@ def _collect(page: Sequence[str], since: str | None, full: bool, dry_run: bool, 
     since_at = date_of(since, state.zone)
     with state.store() as store:
         if dry_run:
-            from collectors.poll import plan
+            from collectors.pages import plan
 
             planned = plan(store, settings, page, utc_now())
             emit(planned) if as_json else _show("plan", planned)
@@ -284,7 +285,7 @@ def pages_list(as_json: Json = False) -> None:
 
 
 def _pages(as_json: bool) -> None:
-    from collectors.poll import page_lines
+    from collectors.pages import page_lines
 
     state = current()
     settings = state.settings
@@ -315,12 +316,14 @@ def doctor(as_json: Json = False) -> None:
 def _all_checks(state: State) -> Iterator[Any]:
     from collectors.contract import Check
     from desk.alerts import check_channels
+    from desk.doctor import check_calendar
     from settings import OtklikError, literal_secrets
 
     settings = state.settings
     yield Check("настройки", True, f"страниц: {len(settings.pages)}, сетей: {len(settings.networks)}")
     for where in literal_secrets(settings):
         yield Check("секреты", False, where, "секрет записан прямо в файле; замените его на ${ИМЯ}")
+    yield from check_calendar(settings, utc_now())
     try:
         from store.admin import verify
 
@@ -563,7 +566,7 @@ def _place_name(given: str) -> str:
 
 def _page_id(state: State, given: str) -> str:
     """The network's id of a page that a person calls by number, address, short name, title or id."""
-    from collectors.poll import choose_pages
+    from collectors.pages import choose_pages
 
     with state.store() as store:
         (_, page), *_ = choose_pages(state.settings, [given], store)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from collectors import make
 from collectors.contract import Check, CollectError
-from collectors.poll import page_lines
+from collectors.pages import page_lines
 from settings import OtklikError, Settings
 from store.values import PageRef, utcnow
 
@@ -42,11 +42,19 @@ def _network(settings: Settings, store: Store, name: str) -> Iterator[Check]:
                 continue
             try:
                 found = collector.resolve(page.model_copy(update={"title": ""}))
-            except CollectError as e:
+            except OtklikError as e:
                 failed = True
                 yield Check(f"страница {page.title or page.id}", False, str(e))
-                if e.page_wide or e.outcome == "unauthorised":
+                if isinstance(e, CollectError) and (e.page_wide or e.outcome == "unauthorised"):
                     break
+                continue
+            if found.id in {r.id for r in refs}:
+                yield Check(
+                    f"страница {page.title or page.id}",
+                    None,
+                    f"указана дважды: это уже названная «{found.title or found.id}»",
+                    "оставьте в pages одну из двух записей; собирается она один раз",
+                )
                 continue
             refs.append(found)
             if page.title and found.title and page.title.casefold() != found.title.casefold():

@@ -371,7 +371,7 @@ def report(found: Mapping[str, Any], *, zone: str) -> RenderableType:
         if p.get("locked"):
             word, style = "занята другим запуском", "yellow"
         elif p.get("outcome") is None:
-            word, style = "ещё не пора", "dim"
+            word, style = plain(p.get("note"), 300) or "ещё не пора", "dim"
         else:
             word, style = OUTCOME.get(str(p["outcome"]), (plain(p["outcome"]), ""))
         line = Text(f"{plain(p.get('page'))}: ").append(word, style=style)
@@ -419,7 +419,7 @@ def plan(lines: Iterable[Mapping[str, Any]], *, zone: str) -> Table:
 
 
 class _Bar:
-    """A progress bar that the poll loop speaks to (`collectors.poll.Progress`)."""
+    """A progress bar that the poll loop speaks to (`collectors.report.Progress`)."""
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar

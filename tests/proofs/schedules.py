@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from collectors import make
-from collectors.poll import Options, Poller, Report
+from collectors.poll import Options, Poller
+from collectors.report import Report
 from emulator.server import FACES, Emulator
 from emulator.vk import Behaviour
 from emulator.world import Clock, Shaker, World
