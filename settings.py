@@ -232,13 +232,13 @@ def os_problem(e: OSError) -> str:
 # --- small value types -----------------------------------------------------------------------------------------------
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|m|h|d|wh|wd)", re.ASCII)
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|m|h|d|wm|wh|wd)", re.ASCII)
 LONGEST = 100 * 366 * 86400.0
 """No length of time is longer (seconds): what is longer is a mistake, and breaks the calendar."""
 
 
 def seconds(text: str) -> float:
-    """ "10m" -> 600.0; working units (wh, wd) are not seconds and are refused (ValueError)."""
+    """ "10m" -> 600.0; working units (wm, wh, wd) are not seconds and are refused (ValueError)."""
     m = _DURATION.fullmatch(str(text).strip())
     if not m or m.group(2) not in _UNITS:
         raise ValueError("нужна длительность: число и s, m, h или d, например 10m")
@@ -262,7 +262,9 @@ def _duration(value: Any) -> float:
 def _term(value: Any) -> str:
     m = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if m is None or float(m.group(1)) > 10_000:
-        raise ValueError("нужен срок: число и m, h, d, wh (рабочие часы) или wd (рабочие дни), например 3wh")
+        raise ValueError("нужен срок: число и m, h, d, wm, wh (рабочие часы) или wd (рабочие дни), например 3wh")
+    if m.group(2) == "wd" and not float(m.group(1)).is_integer():
+        raise ValueError("нужен срок в целых рабочих днях, например 2wd, или в рабочих часах, например 12wh")
     return value.strip()
 
 
@@ -306,7 +308,7 @@ class _Section(BaseModel):
             return {}
         if not isinstance(data, dict):
             return data
-        fields = cls.model_fields
+        fields = {f.alias or name: f for name, f in cls.model_fields.items()}
         return {k: v for k, v in data.items() if v is not None or k not in fields or fields[k].is_required()}
 
 
@@ -403,29 +405,120 @@ class Division(_Section):
 
 
 class Deadlines(_Section):
+    """The terms of the Regulation, clause 7 (docs/regulation.md); `draft` is counted back from the answer's term."""
+
     route: Term = "30m"
+    return_: Term = Field(default="30m", alias="return")
     urgent: Term = "3wh"
     prompt: Term = "2wd"
+    draft: Term = "1h"
+    approve: Term = "30m"
+    rework: Term = "1h"
+    publish: Term = "30m"
+    part: Term = "2h"
+    extension: Term = "30d"
+
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\s*[-–]\s*(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", re.ASCII)
+_HOURS_HELP = "нужны рабочие часы от и до, например 09:00-13:00, 14:00-18:00"
+
+
+def day_hours(text: str) -> tuple[tuple[int, int], ...]:
+    """ "09:00-13:00, 14:00-18:00" -> ((540, 780), (840, 1080)): minutes of the day, in order, apart from each other.
+
+    Raises ValueError when the text is something else.
+    """
+    found = []
+    for part in text.split(","):
+        m = _SPAN.fullmatch(part.strip())
+        if m is None:
+            raise ValueError(_HOURS_HELP)
+        end = 24 * 60 if m.group(3) is None else int(m.group(3)) * 60 + int(m.group(4))
+        found.append((int(m.group(1)) * 60 + int(m.group(2)), end))
+    edges = [minute for span in found for minute in span]
+    if edges != sorted(set(edges)):
+        raise ValueError(_HOURS_HELP)
+    return tuple(found)
+
+
+def week_hours(hours: str | dict[str, str]) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """`desk.hours` -> for Monday to Sunday its working intervals in minutes of the day; one text means Monday-Friday.
+
+    Keys of a mapping are weekdays (`mon`), ranges (`mon-thu`) or lists of them (`mon, wed`); a day not named is off.
+    Raises ValueError.
+    """
+    week: dict[int, tuple[tuple[int, int], ...]] = {}
+    for key, value in ({"mon-fri": hours} if isinstance(hours, str) else hours).items():
+        if not isinstance(value, str):
+            raise ValueError(f"{key}: {_HOURS_HELP}")
+        for part in str(key).split(","):
+            first, _, last = part.strip().partition("-")
+            if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
+                raise ValueError(f"дни недели пишутся mon, tue, wed, thu, fri, sat, sun или mon-fri, а не {part[:20]}")
+            for day in range(WEEKDAYS.index(first), WEEKDAYS.index(last or first) + 1):
+                if day in week:
+                    raise ValueError(f"день {WEEKDAYS[day]} назван дважды; оставьте один раз")
+                week[day] = day_hours(value)
+    if not week:
+        raise ValueError(_HOURS_HELP)
+    return tuple(week.get(day, ()) for day in range(7))
+
+
+def _hours(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise ValueError(f"нужна строка или дни недели; {_HOURS_HELP}")
+    week_hours(value)
+    return value.strip() if isinstance(value, str) else dict(value)
+
+
+def _day(value: Any) -> str:
+    """A date, or a day of every year ("07-26")."""
+    import datetime
+
+    if type(value) is datetime.date:
+        return value.isoformat()
+    try:
+        text = str(value).strip()
+        datetime.date.fromisoformat(f"2024-{text}" if re.fullmatch(r"\d\d-\d\d", text, re.ASCII) else text)
+        if len(text) in (5, 10):
+            return text
+    except ValueError:
+        pass
+    raise ValueError("нужна дата, например 2026-07-26, или день каждого года, например 07-26")
+
+
+Day = Annotated[str, BeforeValidator(_day)]
+
+
+class OwnDays(_Section):
+    """Days that the organisation itself changes: `off`, `working` (a full day), `short` (by `desk.short_by`)."""
+
+    off: list[Day] = []
+    working: list[Day] = []
+    short: list[Day] = []
+
+    @model_validator(mode="after")
+    def _apart(self) -> OwnDays:
+        named = [*self.off, *self.working, *self.short]
+        if twice := sorted({d for d in named if named.count(d) > 1}):
+            raise ValueError(f"день {twice[0]} назван дважды; оставьте один раз")
+        return self
 
 
 class Desk(_Section):
-    hours: str = "09:00-18:00"
+    hours: Annotated[Any, BeforeValidator(_hours)] = "09:00-13:00, 14:00-18:00"
     holidays: str = "RU"
+    days: OwnDays = OwnDays()
+    short_by: Seconds = 3600.0
+    answer_from: Literal["collected", "routed"] = "collected"
     deadlines: Deadlines = Deadlines()
-
-    @field_validator("hours")
-    @classmethod
-    def _hours(cls, value: str) -> str:
-        m = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)\s*[-–]\s*([01]\d|2[0-3]):([0-5]\d)", value.strip(), re.ASCII)
-        if not m or m.group(1, 2) >= m.group(3, 4):
-            raise ValueError("нужны рабочие часы от и до, например 09:00-18:00")
-        return value.strip()
 
     @field_validator("holidays")
     @classmethod
     def _country(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Z]{2}", value):
-            raise ValueError("нужна страна двумя заглавными буквами, например RU")
+        if not re.fullmatch(r"[A-Z]{2}|none", value):
+            raise ValueError("нужна страна двумя заглавными буквами, например RU, или «none»")
         return value
 
 
@@ -632,7 +725,7 @@ def _known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str
                 (a for a in args if isinstance(a, type) and issubclass(a, BaseModel)), args[0] if args else None
             )
     if isinstance(here, type) and issubclass(here, BaseModel):
-        return list(here.model_fields)
+        return [f.alias or name for name, f in here.model_fields.items()]
     return []
 
 

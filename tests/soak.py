@@ -1,6 +1,6 @@
 """`make soak`: the long runs of the proofs, on both databases. Small ones are in `make test`.
 
-python -m tests.soak [kills|overlap|schedules|faults]… [--kills N] [--runs N] [--schedules N] [--database KIND]
+python -m tests.soak [kills|overlap|schedules|faults|clocks]… [--kills N] [--runs N] [--schedules N] [--database KIND]
 """
 
 from __future__ import annotations
@@ -85,12 +85,24 @@ def schedules(n: int, workers: int = 2) -> bool:
     return good
 
 
+def clocks(cases: int) -> bool:
+    """Working time against the minute-by-minute oracle."""
+    from tests.desk.oracle import compare
+
+    started = time.monotonic()
+    wrong = compare(cases, seed=cases)
+    seconds = time.monotonic() - started
+    print(f"clocks: {cases} cases in {seconds:.0f} s, {'no difference' if not wrong else 'WRONG'}", flush=True)
+    return _verdict(wrong)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["kills", "overlap", "schedules", "faults"])
+    parser.add_argument("parts", nargs="*", default=["kills", "overlap", "schedules", "faults", "clocks"])
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--schedules", type=int, default=10_000)
+    parser.add_argument("--cases", type=int, default=1_000_000)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
     asked = parser.parse_args()
     good = True
@@ -103,6 +115,8 @@ def main() -> int:
         good &= schedules(asked.schedules)
     if "faults" in asked.parts:
         good &= pytest(["tests/collectors", "tests/emulator"], OTKLIK_LONG="1")
+    if "clocks" in asked.parts:
+        good &= clocks(asked.cases)
     return 0 if good else 1
 
 
