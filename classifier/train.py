@@ -274,9 +274,7 @@ def save(arrays: dict[str, np.ndarray], meta: dict, folder: Path) -> None:
     )
 
 
-def examples_for(
-    shared: Path | None, part: slice = slice(None), corrections: Sequence[Example] = ()
-) -> list[Example]:
+def examples_for(shared: Path | None, part: slice = slice(None), corrections: Sequence[Example] = ()) -> list[Example]:
     """All examples; `part` of the ordinary texts (the rest is then unseen); `corrections`: what people said."""
     out = [*own_examples(), *corrections]
     if shared is not None and (shared / "data/appeals").is_dir():
