@@ -204,7 +204,13 @@ _PG_DEFAULTS = {
 def _sqlite_connected(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by _sqlite_begin alone
     cursor = connection.cursor()
-    for pragma in ("foreign_keys=ON", "temp_store=MEMORY", "cache_size=-32000", "wal_autocheckpoint=8000", "journal_size_limit=67108864"):
+    for pragma in (
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+        "cache_size=-32000",
+        "wal_autocheckpoint=8000",
+        "journal_size_limit=67108864",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -268,23 +274,28 @@ class Tx:
         """
         if not rows:
             return set()
-        sql, columns = _bulk(table, tuple(rows[0]), self.conn.dialect)
-        values = [
-            [row[name] for row in rows] if process is None else [process(row[name]) for row in rows]
-            for name, process in columns
-        ]
+        names = tuple(rows[0])
+        return self.insert_packed(table, names, pack(table, rows, self.conn.dialect), unless_known=unless_known)
+
+    def insert_packed(
+        self, table: Table, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], *, unless_known: str = ""
+    ) -> set[Any] | None:
+        """`insert_many` for rows that `pack` prepared, before the transaction perhaps; `names`: their keys then."""
+        if not rows:
+            return set()
+        sql, columns = _bulk(table, names, self.conn.dialect)
         if self.is_sqlite:
-            self.conn.exec_driver_sql(sql, list(zip(*values, strict=True)))
+            self.conn.exec_driver_sql(sql, rows)
             return None
-        names = [name for name, _ in columns]
-        listed = ", ".join(f'"{name}"' for name in names)
+        ordered = [name for name, _ in columns]
+        listed = ", ".join(f'"{name}"' for name in ordered)
         query = (
             f"INSERT INTO {table.name} ({listed}) SELECT {listed} "
             f"FROM json_populate_recordset(NULL::{table.name}, CAST(:rows AS json))"
         )
         if unless_known:
             query += f" ON CONFLICT DO NOTHING RETURNING {unless_known}"
-        packed = orjson.dumps([dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]).decode()
+        packed = orjson.dumps([dict(zip(ordered, row, strict=True)) for row in rows]).decode()
         result = self.conn.execute(text(query), {"rows": packed})
         return set(result.scalars()) if unless_known else None
 
@@ -348,6 +359,18 @@ def _bulk(table: Table, names: tuple[str, ...], dialect: Any) -> tuple[str, tupl
     return str(compiled), tuple((n, table.c[n].type.dialect_impl(dialect).bind_processor(dialect)) for n in order)
 
 
+def pack(table: Table, rows: Sequence[Mapping[str, Any]], dialect: Any) -> list[tuple[Any, ...]]:
+    """Rows of the same keys as the driver takes them: values in the order of the table's columns."""
+    if not rows:
+        return []
+    _, columns = _bulk(table, tuple(rows[0]), dialect)
+    values = [
+        [row[name] for row in rows] if process is None else [process(row[name]) for row in rows]
+        for name, process in columns
+    ]
+    return list(zip(*values, strict=True))
+
+
 def chunks(items: Sequence[T], size: int = 5000) -> Iterator[Sequence[T]]:
     """Slices that fit into one statement's parameters."""
     for start in range(0, len(items), size):
@@ -360,7 +383,8 @@ def rows_in(conn: Connection, query: Any, column: Any, keys: Sequence[Any]) -> I
         if conn.dialect.name == "postgresql":  # one array is planned once, a list of parameters each time
             among = column == func.any(bindparam(None, list(part), type_=postgresql.ARRAY(column.type)))
         else:
-            among = column.in_(part)
+            keys_ = func.json_each(orjson.dumps(list(part)).decode()).table_valued("value")
+            among = column.in_(select(keys_.c.value))
         yield from conn.execute(query.where(among))
 
 

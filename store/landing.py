@@ -8,11 +8,11 @@ by key), so two landings of the same comments queue up; the later one then finds
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from store.assessing import (
     alerted_among,
@@ -25,11 +25,11 @@ from store.assessing import (
     reassess,
     utc,
 )
-from store.db import Database, Tx, rows_in
+from store.db import Database, Tx, pack, rows_in
 from store.pages import ensure_page
-from store.tables import NEVER, UNASSESSED, messages, pages, places, posts, revisions
+from store.tables import NEVER, UNASSESSED, counters, messages, pages, places, posts, revisions
 from store.values import Assessment, Attachment, Comment, Judged, Landed, Landing, PostMark, Unassessed
-from store.views import dump, tombstone
+from store.views import dump, message_view, numbered, tombstone
 
 _GLANCE = (
     messages.c.external_id,
@@ -43,90 +43,54 @@ _KEY = messages.c.network
 
 
 def land(db: Database, landing: Landing, now: datetime) -> Landed:
-    """Everything of `landing`, or nothing. Landing the same again changes nothing."""
-    return db.transact(lambda tx: _Batch(tx, landing).land(), utc(now))
+    """Everything of `landing`, or nothing. Landing the same again changes nothing.
+
+    Rows and events of comments never seen are made before the transaction, so that other writers wait less.
+    """
+    now = utc(now)
+    draft = _Draft(db, landing, now)
+    return db.transact(lambda tx: _Batch(tx, landing, draft).land(), now)
 
 
-class _Batch:
-    def __init__(self, tx: Tx, landing: Landing) -> None:
-        self.tx = tx
+class _Draft:
+    """What can be made ready while other writers are at work: rows of comments that seem new, their events."""
+
+    def __init__(self, db: Database, landing: Landing, now: datetime) -> None:
+        self.now = now
         self.landing = landing
-        self.network = landing.page.network
-        self.cap = utc(landing.server_time) or tx.now
-        self.first_seen = ensure_page(tx, landing.page)
+        self.cap = utc(landing.server_time) or now
         self.judged = {j.comment.external_id: j for j in landing.comments}  # of two the later one counts
-        self.deleted = set(landing.deleted)
-        self.live_change: Counter[str] = Counter()  # post -> change of its count of live comments
-        self.news: set[str] = set()  # posts that got a comment
-        self.emergencies: list[Mapping[str, Any]] = []
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.packed: dict[str, tuple[Any, ...]] = {}
+        self.events: dict[str, bytes] = {}
+        if not self.judged:
+            return
+        page = landing.page
+        with db.read() as conn:
+            self.last_id = _last_id(conn) if db.is_sqlite else None
+            first_seen = conn.execute(
+                select(pages.c.first_seen_at).where(pages.c.network == page.network, pages.c.id == page.id)
+            ).scalar()
+            known = _known_keys(conn, page.network, self.judged) if first_seen is not None else set(self.judged)
+        self.make([k for k in self.judged if k not in known], first_seen or now, db.engine.dialect)
 
-    def land(self) -> Landed:
-        marks = {m.post.id: m for m in self.landing.posts}
-        state = self._lock_posts(marks)
-        keys = sorted(self.judged.keys() | self.deleted)
-        stored = self._glance(keys)
-        fresh = [k for k in sorted(self.judged) if k not in stored]
-        inserted, own = self._insert(fresh)
-        late = [k for k in fresh if k not in inserted]  # landed by somebody else while this one was on its way
-        if late:
-            stored.update(self._glance(late))
-        for key in inserted & self.deleted:
-            stored.update(self._glance([key]))
-        touched = [k for k, row in stored.items() if self._differs(k, row)]
-        counts = self._revisit(touched)
-        alerts = raise_alerts(self.tx, self.emergencies)
-        self._save_posts(marks, state)
-        return Landed(
-            new=len(inserted),
-            revised=counts["revised"],
-            deleted=counts["deleted"],
-            unchanged=len(self.judged) - len(inserted) - counts["revised"],
-            own=own,
-            alerts=alerts,
-        )
+    def make(self, keys: Sequence[str], first_seen: datetime, dialect: Any) -> None:
+        """Rows, packed rows and events of these comments, all without their ids."""
+        made = {k: self._row(self.judged[k], first_seen) for k in keys}
+        self.rows.update(made)
+        self.packed.update(zip(made, pack(messages, list(made.values()), dialect), strict=True))
+        self.events.update({k: dump(message_view(row)) for k, row in made.items() if not row["own"]})
 
-    # --- new ones ----------------------------------------------------------------------------------------------------
-
-    def _insert(self, keys: Sequence[str]) -> tuple[set[str], int]:
-        """Store comments never seen before; (keys that were really new, how many of them are the page's own)."""
-        if not keys:
-            return set(), 0
-        tx = self.tx
-        rows = [self._row(id_, self.judged[k]) for id_, k in zip(tx.allocate("messages", len(keys)), keys, strict=True)]
-        inserted = tx.insert_many(messages, rows, unless_known="external_id")
-        if inserted is None:  # SQLite: this writer is alone, nothing came in between
-            inserted = set(keys)
-        elif len(inserted) < len(rows):
-            rows = [r for r in rows if r["external_id"] in inserted]
-        named = []
-        own = 0
-        for row in rows:
-            post = row["post_id"]
-            self.news.add(post)
-            if row["deleted_at"] is None:
-                self.live_change[post] += 1
-            if row["own"]:
-                own += 1
-                continue
-            if (fields := row["assessment"]) is not None:
-                if fields["places"]:
-                    named += [{"place": name, "message_id": row["id"]} for name in sorted(place_names(fields))]
-                if fields["emergency"] and not row["historical"]:
-                    self.emergencies.append(row)
-            message_event(tx, "landed", row)
-        tx.insert_many(places, named)
-        return inserted, own
-
-    def _row(self, id_: int, judged: Judged) -> dict[str, Any]:
+    def _row(self, judged: Judged, first_seen: datetime) -> dict[str, Any]:
         c = judged.comment
-        now = self.tx.now
+        now = self.now
         published = utc(c.published_at)
-        historical = published is not None and published < min(self.first_seen, self.cap)
+        historical = published is not None and published < min(first_seen, self.cap)
         text = clean(c.text)
         a = c.author
         author = {"id": clean(a.id), "name": clean(a.name), "url": clean(a.url), "kind": a.kind}
         row = {
-            "id": id_,
+            "id": 0,  # given in the transaction
             "network": c.network,
             "external_id": c.external_id,
             "page_id": c.page_id,
@@ -158,6 +122,90 @@ class _Batch:
             row.update(columns(judged.assessment.as_dict(), clocks, historical))
             row["assessed_at"] = now
         return row
+
+
+class _Batch:
+    def __init__(self, tx: Tx, landing: Landing, draft: _Draft) -> None:
+        self.tx = tx
+        self.landing = landing
+        self.draft = draft
+        self.network = landing.page.network
+        self.cap = draft.cap
+        self.first_seen = ensure_page(tx, landing.page)
+        self.judged = draft.judged
+        self.deleted = set(landing.deleted)
+        self.live_change: Counter[str] = Counter()  # post -> change of its count of live comments
+        self.news: set[str] = set()  # posts that got a comment
+        self.emergencies: list[Mapping[str, Any]] = []
+
+    def land(self) -> Landed:
+        marks = {m.post.id: m for m in self.landing.posts}
+        state = self._lock_posts(marks)
+        stored = self._glance(self._perhaps_known())
+        fresh = [k for k in sorted(self.judged) if k not in stored]
+        inserted, own = self._insert(fresh)
+        late = [k for k in fresh if k not in inserted]  # landed by somebody else while this one was on its way
+        if late:
+            stored.update(self._glance(late))
+        for key in inserted & self.deleted:
+            stored.update(self._glance([key]))
+        touched = [k for k, row in stored.items() if self._differs(k, row)]
+        counts = self._revisit(touched)
+        alerts = raise_alerts(self.tx, self.emergencies)
+        self._save_posts(marks, state)
+        return Landed(
+            new=len(inserted),
+            revised=counts["revised"],
+            deleted=counts["deleted"],
+            unchanged=len(self.judged) - len(inserted) - counts["revised"],
+            own=own,
+            alerts=alerts,
+        )
+
+    def _perhaps_known(self) -> list[str]:
+        """Keys to look up: all but those that were not there for the draft, when nothing was inserted since."""
+        keys = self.judged.keys() | self.deleted
+        fresh = self.draft.rows.keys()
+        if fresh and self.tx.is_sqlite:
+            since = _last_id(self.tx.conn) != self.draft.last_id
+            keys = keys - (fresh - _known_keys(self.tx.conn, self.network, list(fresh)) if since else fresh)
+        return sorted(keys)
+
+    # --- new ones ----------------------------------------------------------------------------------------------------
+
+    def _insert(self, keys: Sequence[str]) -> tuple[set[str], int]:
+        """Store comments never seen before; (keys that were really new, how many of them are the page's own)."""
+        if not keys:
+            return set(), 0
+        tx, draft = self.tx, self.draft
+        draft.make([k for k in keys if k not in draft.rows], self.first_seen, tx.conn.dialect)
+        ids = dict(zip(keys, tx.allocate("messages", len(keys)), strict=True))
+        packed = [(id_, *draft.packed[k][1:]) for k, id_ in ids.items()]
+        inserted = tx.insert_packed(messages, tuple(draft.rows[keys[0]]), packed, unless_known="external_id")
+        if inserted is None:  # SQLite: this writer is alone, nothing came in between
+            inserted = set(keys)
+        named = []
+        own = 0
+        for key, id_ in ids.items():
+            if key not in inserted:
+                continue
+            row = draft.rows[key]
+            row["id"] = id_
+            post = row["post_id"]
+            self.news.add(post)
+            if row["deleted_at"] is None:
+                self.live_change[post] += 1
+            if row["own"]:
+                own += 1
+                continue
+            if (fields := row["assessment"]) is not None:
+                if fields["places"]:
+                    named += [{"place": name, "message_id": id_} for name in sorted(place_names(fields))]
+                if fields["emergency"] and not row["historical"]:
+                    self.emergencies.append(row)
+            tx.emit("otklik.message.landed", id_, numbered(draft.events[key], id_))
+        tx.insert_many(places, named)
+        return inserted, own
 
     # --- known ones --------------------------------------------------------------------------------------------------
 
@@ -363,6 +411,19 @@ def _marked(old: Mapping[str, Any], mark: PostMark, cap: datetime) -> dict[str, 
         if mark.walked == "full":
             new["full_walked_at"] = checked
     return {"b_network": p.network, "b_id": p.id, **{f"v_{k}": v for k, v in new.items()}}
+
+
+# --- small questions --------------------------------------------------------------------------------------------------
+
+
+def _last_id(conn: Connection) -> int:
+    """The last id given to a message (SQLite): unchanged, no message came since."""
+    return conn.execute(select(counters.c.value).where(counters.c.name == "messages")).scalar_one()
+
+
+def _known_keys(conn: Connection, network: str, keys: Collection[str]) -> set[str]:
+    query = select(messages.c.external_id).where(messages.c.network == network)
+    return {row.external_id for row in rows_in(conn, query, messages.c.external_id, list(keys))}
 
 
 # --- pure helpers -----------------------------------------------------------------------------------------------------

@@ -63,6 +63,16 @@ def message_view(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+_UNNUMBERED = b'{"id":"0",'
+
+
+def numbered(view: bytes, id_: int) -> bytes:
+    """The JSON of a message that had no id yet (0), with its id."""
+    if not view.startswith(_UNNUMBERED):
+        raise ValueError("not the JSON of a message without an id")
+    return b'{"id":"%d",' % id_ + view[len(_UNNUMBERED) :]
+
+
 def tombstone(row: Mapping[str, Any], deleted_at: datetime) -> dict[str, Any]:
     """A deletion as the feed tells it: which message, and nothing of what it said."""
     return {
