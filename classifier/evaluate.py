@@ -1,7 +1,8 @@
 """Measure the judge on labelled texts: `python -m classifier.evaluate [--shared DIR] [--model DIR]`.
 
 Prints weighted and macro F1 of groups and topics, emergencies found and false alarms, F1 of places, shares of right
-urgencies and reactions, and how honest the confidence is. `comments_dev.jsonl` and the dev appeals are not trained on.
+urgencies and reactions, and how honest the confidence is. `comments_dev.jsonl`, the dev appeals and the kept test set
+are not trained on. The figures are those of `measure`; `otklik model evaluate` shows the same in Russian.
 """
 
 from __future__ import annotations
@@ -10,115 +11,105 @@ import argparse
 import csv
 import json
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import classifier
-from classifier.contract import Text
+from classifier import lessons
+from classifier.contract import Judge, Text
+from classifier.measure import NONE, Figures, Labelled, measure
 from classifier.train import default_shared
 
-NONE = "-"
+BATCH = 500
+ORDINARY = ("ordinary/rusentitweet.csv", "ordinary/sloyka_vk.csv", "toxic/vk_distorted_toxicity.csv")
 
 
-def f1(truth: Sequence[str], said: Sequence[str]) -> tuple[float, float]:
-    """Weighted and macro F1 over the classes of the truth."""
-    total = Counter(truth)
-    scores = {}
-    for name in total:
-        right = sum(t == s == name for t, s in zip(truth, said, strict=True))
-        predicted = sum(s == name for s in said)
-        scores[name] = 2 * right / (total[name] + predicted) if right else 0.0
-    weighted = sum(scores[n] * total[n] for n in total) / max(1, len(truth))
-    return weighted, sum(scores.values()) / max(1, len(scores))
-
-
-def interval(values: Sequence[bool]) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share."""
-    n = len(values)
-    if not n:
-        return 0.0, 1.0
-    p, z = sum(values) / n, 1.96
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def calibration(confidences: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
-    """Expected calibration error."""
-    total = 0.0
-    for b in range(bins):
-        inside = [(c, r) for c, r in zip(confidences, right, strict=True) if min(int(c * bins), bins - 1) == b]
-        if inside:
-            total += abs(sum(c for c, _ in inside) - sum(r for _, r in inside))
-    return total / max(1, len(confidences))
-
-
-def comments(judge, path: Path) -> None:
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    said = [judge.assess(Text(r["text"], r["id"])) for r in rows]
-    pairs = list(zip(rows, said, strict=True))
-    groups = f1([r["group"] or NONE for r in rows], [a.topic_group or NONE for a in said])
-    topics = f1([r["topic"] or NONE for r in rows], [a.topic or NONE for a in said])
-    print(f"{path.name}: {len(rows)} comments")
-    print(f"  group F1 weighted {groups[0]:.3f}, macro {groups[1]:.3f}; topic F1 weighted {topics[0]:.3f}")
-    found = [a.emergency for r, a in pairs if r["emergency"]]
-    false = [a.emergency for r, a in pairs if not r["emergency"]]
-    low, high = interval(found)
-    print(
-        f"  emergencies found {sum(found)} of {len(found)} [{low:.2f}, {high:.2f}]; false {sum(false)} of {len(false)}"
-    )
-    kinds = [a.emergency_kind == r["emergency_kind"] for r, a in pairs if r["emergency"] and a.emergency]
-    print(f"  kind right {sum(kinds)} of {len(kinds)}")
-    hits = extra = missed = 0
-    for r, a in pairs:
-        names = {p.name for p in a.places if p.kind != "улица"}
-        hits += len(names & set(r["places"]))
-        extra += len(names - set(r["places"]))
-        missed += len(set(r["places"]) - names)
-    print(
-        f"  places F1 {2 * hits / max(1, 2 * hits + extra + missed):.3f} ({hits} right, {extra} extra, {missed} missed)"
-    )
-    for field in ("urgency", "reaction"):
-        right = [getattr(a, field) == r[field] for r, a in pairs]
-        print(f"  {field} right {sum(right)} of {len(right)}")
-
-
-def appeals(judge, path: Path) -> None:
-    rows = [r for r in csv.DictReader(path.open(encoding="utf-8")) if r["group"]]
-    said = judge.assess_many([Text(r["text"], r["id"]) for r in rows])
-    groups = f1([r["group"] for r in rows], [a.topic_group or NONE for a in said])
-    labelled = [(r["topic_id"], a.topic or NONE) for r, a in zip(rows, said, strict=True) if r["topic_id"]]
-    topics = f1([t for t, _ in labelled], [s for _, s in labelled])
-    right = [a.topic_group == r["group"] for r, a in zip(rows, said, strict=True)]
-    low, high = interval(right)
-    print(f"{path.name}: {len(rows)} appeals")
-    print(
-        f"  group F1 weighted {groups[0]:.3f}, macro {groups[1]:.3f}; "
-        f"right {sum(right) / len(right):.3f} [{low:.2f}, {high:.2f}]"
-    )
-    print(f"  topic F1 weighted {topics[0]:.3f} ({len(labelled)} with a topic)")
-    claims = [
-        (a.topic_confidence, a.topic == r["topic_id"] if a.topic and r["topic_id"] else a.topic_group == r["group"])
-        for r, a in zip(rows, said, strict=True)
-        if a.topic_group and not a.emergency
+def comments(path: Path) -> list[Labelled]:
+    """Labelled comments, one JSON object a line."""
+    return [
+        Labelled(
+            Text(r["text"], r["id"]),
+            group=r["group"] or NONE,
+            topic=r["topic"] or NONE,
+            emergency=r["emergency"],
+            kind=r["emergency_kind"],
+            reaction=r["reaction"],
+            urgency=r["urgency"] or NONE,
+            places=tuple(r["places"]),
+        )
+        for r in map(json.loads, path.read_text(encoding="utf-8").splitlines())
     ]
-    print(f"  expected calibration error {calibration(*zip(*claims, strict=True)):.3f} ({len(claims)} answers)")
-    alarms = sum(a.emergency for a in said)
-    print(f"  emergencies raised {alarms} of {len(said)} (unlabelled: letters about hazards)")
 
 
-def ordinary(judge, path: Path) -> None:
-    texts = [r["text"] for r in csv.DictReader(path.open(encoding="utf-8"))]
+def appeals(path: Path) -> list[Labelled]:
+    """Letters with a group and, where there is a fitting one, a topic; nobody labelled anything else."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            Labelled(Text(r["text"], r["id"]), group=r["group"], topic=r["topic_id"] or None)
+            for r in csv.DictReader(file)
+            if r["group"]
+        ]
+
+
+def shared_sets(shared: Path) -> Iterator[tuple[str, list[Labelled]]]:
+    """Labelled sets of the shared data folder that are never trained on; none where the folder is absent."""
+    for name, path, read in (
+        ("комментарии (dev)", shared / "data/comments_dev.jsonl", comments),
+        ("обращения (dev)", shared / "data/appeals/dev.csv", appeals),
+    ):
+        if path.is_file():
+            yield name, read(path)
+
+
+def answers(judge: Judge, texts: Sequence[Labelled]) -> list:
+    """What a judge says of each text, in batches; None where it fails."""
+    found = []
+    for i in range(0, len(texts), BATCH):
+        found += judge.assess_many([t.text for t in texts[i : i + BATCH]])
+    return found
+
+
+def evaluate(judge: Judge, name: str, texts: Sequence[Labelled]) -> Figures:
+    """Figures of a judge over a set."""
+    return measure(name, texts, answers(judge, texts))
+
+
+def lines(f: Figures) -> Iterator[str]:
+    """The figures as plain lines."""
+    yield f"{f.name}: {f.n} texts"
+    for what, c in (("group", f.groups), ("topic", f.topics)):
+        if c.n:
+            low, high = c.interval
+            yield f"  {what} F1 weighted {c.weighted:.3f} [{low:.2f}, {high:.2f}], macro {c.macro:.3f} ({c.n} labelled)"
+    if f.found.n:
+        low, high = f.found.interval
+        yield (
+            f"  emergencies found {f.found.right} of {f.found.n} [{low:.2f}, {high:.2f}]; "
+            f"false {f.false.right} of {f.false.n}; kind right {f.kinds.right} of {f.kinds.n}"
+        )
+    if f.places_f1 is not None:
+        hits, extra, missed = f.places
+        yield f"  places F1 {f.places_f1:.3f} ({hits} right, {extra} extra, {missed} missed)"
+    for what, share in (("reaction", f.reactions), ("urgency", f.urgencies)):
+        if share.n:
+            yield f"  {what} right {share.right} of {share.n}"
+    if f.ece is not None:
+        yield f"  expected calibration error {f.ece:.3f} ({sum(b.n for b in f.bins)} answers, bins of 0.1)"
+
+
+def ordinary(judge: Judge, path: Path) -> Iterator[str]:
+    """False alarms among ordinary texts, and speed."""
+    with path.open(encoding="utf-8", newline="") as file:
+        texts = [Text(r["text"]) for r in csv.DictReader(file)]
     start = time.perf_counter()
-    said = judge.assess_many([Text(t) for t in texts])
+    said = judge.assess_many(texts)
     cold = len(texts) / (time.perf_counter() - start)
     start = time.perf_counter()
-    judge.assess_many([Text(t) for t in texts])
+    judge.assess_many(texts)
     warm = len(texts) / (time.perf_counter() - start)
-    alarms = sum(a.emergency for a in said)
-    print(f"{path.name}: {len(texts)} texts, alarms {alarms} = {1000 * alarms / len(texts):.2f} per 1,000")
-    print(f"  {cold:,.0f} texts/s at first sight of their words, {warm:,.0f} texts/s after")
+    alarms = sum(a is not None and a.emergency for a in said)
+    yield f"{path.name}: {len(texts)} texts, alarms {alarms} = {1000 * alarms / len(texts):.2f} per 1,000"
+    yield f"  {cold:,.0f} texts/s at first sight of their words, {warm:,.0f} texts/s after"
 
 
 def main() -> None:
@@ -126,15 +117,13 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=default_shared())
     parser.add_argument("--model", type=Path, default=None)
     args = parser.parse_args()
-    data = args.shared / "data"
-    if not data.is_dir():
-        raise SystemExit(f"no data at {data}; give --shared DIR")
     judge = classifier.load(args.model)
     print(judge.model)
-    comments(judge, data / "comments_dev.jsonl")
-    appeals(judge, data / "appeals/dev.csv")
-    for name in ("ordinary/rusentitweet.csv", "ordinary/sloyka_vk.csv", "toxic/vk_distorted_toxicity.csv"):
-        ordinary(judge, data / name)
+    for name, texts in (("kept test set", lessons.kept()), *shared_sets(args.shared)):
+        print(*lines(evaluate(judge, name, texts)), sep="\n")
+    for path in (args.shared / "data" / name for name in ORDINARY):
+        if path.is_file():
+            print(*ordinary(judge, path), sep="\n")
 
 
 if __name__ == "__main__":
