@@ -112,8 +112,8 @@ class RoomJudge:
     def _decorate(self, word: Word) -> None:
         grammar = list(Lexicon.grammar(word))
         if word.form[0].isalnum():
-            meant = self._gazetteer.meant(word)
-            if meant is not None:
+            word.place = self._gazetteer.meant(word)
+            if word.place is not None:
                 grammar.append("PLACE")
             elif word.known and places.is_far(word):
                 grammar.append("FAR_PLACE")
@@ -222,9 +222,10 @@ class RoomJudge:
                 if entry is None or place.span is None:
                     continue
                 bit = self._home if entry.near else self._far
-                for i, (a, b) in enumerate(spans):
-                    start, end = text.original(a, b, index)
-                    if place.span[0] <= start and end <= place.span[1]:
+                first, last = place.span
+                for i, span in enumerate(spans):
+                    start, end = span if index is None else text.original(*span, index)
+                    if first <= start and end <= last:
                         masks[i] |= bit
                 total |= bit
         return masks, total, found

@@ -261,22 +261,20 @@ class Gazetteer:
         out: list[tuple[Entry, float, tuple[int, int]]] = []
         forms = [w.russian for w in words]
         page = page.lower()
-        i = 0
-        while i < len(words):
-            best = self._at(words, forms, spans, raw, index, i, page)
+        free = 0  # the first token that no found place covers
+        for i, word in enumerate(words):
+            if word.place is None or i < free:
+                continue
+            best = self._at(word.place, words, forms, spans, raw, index, i, page)
             if best is None:
-                i += 1
                 continue
             entry, confidence, last = best
             start, end = texts.original(spans[i][0], spans[last][1], index)
             out.append((entry, confidence, (start, end)))
-            i = last + 1
+            free = last + 1
         return self._tidy(out)
 
-    def _at(self, words, forms, spans, raw, index, i, page) -> tuple[Entry, float, int] | None:
-        form = self.meant(words[i])
-        if form is None:
-            return None
+    def _at(self, form, words, forms, spans, raw, index, i, page) -> tuple[Entry, float, int] | None:
         typo = form != forms[i]
         best: tuple[tuple[float, ...], Entry, float, int] | None = None
         for name in self._names[form]:
@@ -387,13 +385,19 @@ def streets(clean: str, index) -> list[Place]:
         first = name.split()[0] if name else ""
         if not first or (not _STREET_ENDS.search(first) and not first[0].isdigit() and "." not in first):
             continue
-        tag = morph().parse(first)[0].tag
-        if "Apro" in tag or tag.POS in ("VERB", "PREP", "CONJ", "PRCL", "ADVB", "NPRO", "INFN"):
+        if _no_name(first):
             continue
         title = " ".join(w[:1].upper() + w[1:] for w in name.split())
         start, end = texts.original(m.start(), m.start(1) + len(name), index)
         out.append(Place(name=f"улица {title}", kind="улица", span=(start, end), confidence=0.8))
     return out
+
+
+@functools.lru_cache(maxsize=8192)
+def _no_name(word: str) -> bool:
+    """A pronoun, a verb, a preposition…: no street is called so."""
+    tag = morph().parse(word)[0].tag
+    return "Apro" in tag or tag.POS in ("VERB", "PREP", "CONJ", "PRCL", "ADVB", "NPRO", "INFN")
 
 
 def is_far(word: Word) -> bool:

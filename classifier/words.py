@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from classifier import spelling
 from classifier import text as texts
 
 if TYPE_CHECKING:
@@ -29,10 +30,23 @@ GRAMMAR = (
 _LAUGH = frozenset("😂🤣😆😅😹😁😄😃😀😜😝🤪")
 
 
-class Word:
-    """One form. `mask`: bits of its concepts; `row`: its row in the topic weights; `places`: see `places.Gazetteer`."""
+    """One form. `mask`: bits of its concepts; `row`: its row in the topic weights; `place`: a place's name, perhaps."""
+    """One form. `mask`: bits of its concepts; `row`: its row in the topic weights; `place`: the place name it may begin."""
 
-    __slots__ = ("concepts", "form", "known", "lemma", "lemmas", "mask", "pos", "present", "row", "russian", "tag")
+    __slots__ = (
+        "concepts",
+        "form",
+        "known",
+        "lemma",
+        "lemmas",
+        "mask",
+        "place",
+        "pos",
+        "present",
+        "row",
+        "russian",
+        "tag",
+    )
 
     def __init__(self, form: str) -> None:
         self.form = form
@@ -46,6 +60,7 @@ class Word:
         self.mask = 0
         self.concepts: tuple[str, ...] = ()
         self.row = -1
+        self.place: str | None = None  # as `places.Gazetteer.meant` says
 
 
 @functools.cache
@@ -106,7 +121,8 @@ class Lexicon(dict[str, Word]):
     ) -> None:
         super().__init__()
         self._decorate = decorate
-        self._speller = Speller(spellable)
+        self._wanted = frozenset(spellable)
+        self._speller = Speller(self._wanted)
         self._is_name = names  # forms that the gazetteer knows: never "corrected" to something else
 
     def __missing__(self, form: str) -> Word:
@@ -151,8 +167,17 @@ class Lexicon(dict[str, Word]):
                 if meant:
                     lemmas = [meant]
                     break
+            else:
+                lemmas = list(spelling.meant(form, self._wanted_lemmas)) or lemmas
         word.lemma = lemmas[0]
         word.lemmas = tuple(lemmas)
+
+    def _wanted_lemmas(self, form: str) -> tuple[str, ...]:
+        """Lemmas of a known form that the rules or the topics ask for."""
+        if not morph().word_is_known(form):
+            return ()
+        found = dict.fromkeys(p.normal_form.replace("ё", "е") for p in morph().parse(form)[:3])
+        return tuple(lemma for lemma in found if lemma in self._wanted)
 
     @staticmethod
     def grammar(word: Word) -> Iterable[str]:
