@@ -177,6 +177,7 @@ class Message(SQLModel, table=True):
     assessed_at: datetime | None = _time_or_none()
     corrected: dict[str, Any] | None = _json()
     repeat_of: int | None = Field(default=None, sa_type=BigInteger)
+    repeat_note: str | None = Field(default=None, sa_type=Text)
     division: str | None = None
     deadlines: dict[str, Any] | None = _json()
     due_at: datetime = _time()
@@ -218,6 +219,32 @@ class MessagePlace(SQLModel, table=True):
     message_id: int = _ref("messages.id", primary=True)
 
     __table_args__ = (Index("ix_message_places_message", "message_id"), {"sqlite_with_rowid": False})
+
+
+class SignatureRow(SQLModel, table=True):
+    """What a message is compared by: hashes only. `cluster`: the first message of its question, itself when none is.
+
+    `at`: when it was written, as far as known; `keys`: those under which it stands in `signature_keys`, packed.
+    """
+
+    __tablename__ = "signatures"
+    message_id: int = _ref("messages.id", primary=True)
+    cluster: int = Field(sa_type=BigInteger)
+    at: datetime = _time()
+    body: str = Field(sa_type=Text)
+    keys: str = Field(sa_type=Text)
+
+    __table_args__ = (Index("ix_signatures_cluster", "cluster", "message_id"),)
+
+
+class SignatureKey(SQLModel, table=True):
+    """Messages that share a key may ask the same. No foreign key: it would need one more index to be deleted by."""
+
+    __tablename__ = "signature_keys"
+    key: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    message_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
 
 class Revision(SQLModel, table=True):
@@ -368,6 +395,8 @@ places = MessagePlace.__table__
 pages = Page.__table__
 posts = Post.__table__
 resolved = Resolved.__table__
+signatures = SignatureRow.__table__
+signature_keys = SignatureKey.__table__
 revisions = Revision.__table__
 judgements = Judgement.__table__
 events = Event.__table__
