@@ -536,9 +536,15 @@ def queue_correct(
         changes["emergency"] = emergency
     if not changes:
         raise ConfigError("нечего исправлять; укажите --topic, --place, --urgency, --emergency или --reaction")
+    from desk.deadlines import after_correction
+
     state = current()
+
+    def clocks(message: Any, before: Any) -> Any:
+        return after_correction(message, before, state.settings)
+
     with state.store() as store:
-        found = store.correct(id, changes, by=who(by), now=utc_now())
+        found = store.correct(id, changes, by=who(by), now=utc_now(), clocks=clocks)
         if emergency is not None:
             _after_correction(store, state.settings, found["id"], emergency, who(by))
     emit(found) if as_json else _show("message", found)

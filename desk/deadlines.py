@@ -1,17 +1,24 @@
-"""The clocks of the Regulation that start when a message is collected (clause 7.1). Pure functions.
+"""Which clocks a message has, and when they end (clauses 7.1 and 7.3). Pure functions; working time is `desk.clocks`.
 
-Terms in working time (`3wh`, `2wd`) need the working calendar; a clock that can't be told rightly is left out.
+Names as in `deadlines` of a message: `route` (to be sent to a division) and `answer` (to be answered in public) start when
+the message is collected; the verbs of the desk start and stop the others.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
-from settings import Settings, seconds
+from desk.calendar import calendar_of
+from desk.clocks import Term, due, term
+from settings import Settings
 from store.values import Assessment, Comment
 
+Clocks = dict[str, datetime]
 
-def clocks(comment: Comment, assessment: Assessment | None, settings: Settings, now: datetime) -> dict[str, datetime]:
+
+def clocks(comment: Comment, assessment: Assessment | None, settings: Settings, now: datetime) -> Clocks:
     """Deadlines of one message by name; `now` is when it was collected, not when it was published.
 
     Only a resident's message that requires a reaction has clocks: not the administration's own comments, not thanks,
@@ -20,17 +27,52 @@ def clocks(comment: Comment, assessment: Assessment | None, settings: Settings, 
     return {} if comment.own or comment.deleted else clocks_from(now, assessment, settings)
 
 
-def clocks_from(collected_at: datetime, assessment: Assessment | None, settings: Settings) -> dict[str, datetime]:
+def clocks_from(collected_at: datetime, assessment: Assessment | None, settings: Settings) -> Clocks:
     """The same for a resident's message that is stored already; its clocks run from `collected_at`."""
     if assessment is None or assessment.reaction != "required":
         return {}
-    due = after(collected_at, settings.desk.deadlines.route)
-    return {} if due is None else {"route": due}
+    return _first(collected_at, assessment.urgency, settings)
 
 
-def after(start: datetime, term: str) -> datetime | None:
-    """`start` plus a term in plain time ("30m"); None when the term is in working time or beyond the calendar."""
+def _first(collected_at: datetime, urgency: str | None, settings: Settings) -> Clocks:
+    found = {"route": after(collected_at, term(settings.desk.deadlines.route), settings)}
+    if settings.desk.answer_from == "collected":
+        found["answer"] = after(collected_at, answer_term(urgency, settings), settings)
+    return {name: at for name, at in found.items() if at is not None}
+
+
+def answer_term(urgency: str | None, settings: Settings) -> Term:
+    """The term of the answer (clause 7.3); what nobody marked urgent is prompt."""
+    terms = settings.desk.deadlines
+    return term(terms.urgent if urgency == "urgent" else terms.prompt)
+
+
+def after(start: datetime, length: Term, settings: Settings) -> datetime | None:
+    """When a term ends; None beyond the end of the calendar."""
     try:
-        return start + timedelta(seconds=seconds(term))
-    except (ValueError, OverflowError):
+        return due(start, length, calendar_of(settings))
+    except OverflowError:
         return None
+
+
+def after_correction(message: Mapping[str, Any], before: Mapping[str, datetime], settings: Settings) -> Clocks:
+    """The clocks of a message whose assessment a person has corrected; `message` as the store shows it, times aware.
+
+    Another urgency means another term of the answer, counted from the same beginning. A message that needs no
+    reaction after all has no clocks; one that does need it gets them from the time it was collected. What the desk has
+    begun (status other than "new") goes on; there only the term of the answer changes.
+    """
+    if message["historical"] or message["deleted_at"]:
+        return {}
+    if message["status"] == "new":
+        return _first(message["collected_at"], message["urgency"], settings) if _required(message) else {}
+    found = dict(before)
+    if "answer" in before and settings.desk.answer_from == "collected":
+        found.update(_first(message["collected_at"], message["urgency"], settings))
+        if "route" not in before:
+            del found["route"]
+    return found
+
+
+def _required(message: Mapping[str, Any]) -> bool:
+    return message["reaction"] == "required"

@@ -149,8 +149,10 @@ class Store:
     def message(self, id: str, full: bool = False) -> dict[str, Any]:
         return queue.show(self._db, id, full=full)
 
-    def correct(self, id: str, changes: Mapping[str, Any], *, by: str, now: datetime) -> dict[str, Any]:
-        return queue.correct(self._db, id, changes, by=by, now=now)
+    def correct(
+        self, id: str, changes: Mapping[str, Any], *, by: str, now: datetime, clocks: queue.Clocks | None = None
+    ) -> dict[str, Any]:
+        return queue.correct(self._db, id, changes, by=by, now=now, clocks=clocks)
 
     def corrections(self, after: datetime | None = None) -> Iterator[Correction]:
         return corrections.corrections(self._db, after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from store.tables import WAITING, alerts, judgements, messages, places, revision
 from store.values import Place, QueueFilter
 from store.views import BLANK, alert_view, message_view, plain
 
+Clocks = Callable[[Mapping[str, Any], Mapping[str, datetime]], Mapping[str, datetime]]
 _BY_QUEUE = (messages.c.priority, messages.c.due_at, messages.c.listed_at, messages.c.id)
 _CORRECTABLE = frozenset(BLANK) - {"model"}
 _ALLOWED = {
@@ -154,10 +155,13 @@ def show(db: Database, id_: str, *, full: bool = False) -> dict[str, Any]:
 # --- a person's word --------------------------------------------------------------------------------------------------
 
 
-def correct(db: Database, id_: str, changes: Mapping[str, Any], *, by: str, now: datetime) -> dict[str, Any]:
+def correct(
+    db: Database, id_: str, changes: Mapping[str, Any], *, by: str, now: datetime, clocks: Clocks | None = None
+) -> dict[str, Any]:
     """Replace fields of the assessment by a person's word: the classifier never overwrites them again.
 
     `changes`: fields of an assessment; a place is a name, a `Place` or a dict like those of `classify --json`.
+    `clocks` (the corrected message, its deadlines so far) -> its deadlines from now on; without it they stay.
     Raises `NotFound`; `StoreError` for a field or value that isn't one.
     """
     wanted = number(id_)
@@ -180,9 +184,11 @@ def correct(db: Database, id_: str, changes: Mapping[str, Any], *, by: str, now:
         if {"topic", "topic_group"} & said.keys():
             fields["topic_confidence"] = 1.0
         before = (row["corrected"] or {}).get("fields", [])
-        clocks = {k: datetime.fromisoformat(v) for k, v in (row["deadlines"] or {}).items()}
+        running = {k: datetime.fromisoformat(v) for k, v in (row["deadlines"] or {}).items()}
+        if clocks is not None:
+            running = {k: utc(v) for k, v in clocks(message_view({**row, "assessment": fields}), running).items()}
         values = {
-            **columns(fields, clocks, row["historical"]),
+            **columns(fields, running, row["historical"]),
             "assessed_at": row["assessed_at"] or tx.now,
             "corrected": {"by": clean(by), "at": tx.now, "fields": sorted(expand([*before, *said]))},
         }
