@@ -30,8 +30,8 @@ GRAMMAR = (
 _LAUGH = frozenset("😂🤣😆😅😹😁😄😃😀😜😝🤪")
 
 
-    """One form. `mask`: bits of its concepts; `row`: its row in the topic weights; `place`: a place's name, perhaps."""
-    """One form. `mask`: bits of its concepts; `row`: its row in the topic weights; `place`: the place name it may begin."""
+class Word:
+    """One form. `mask`: bits of its concepts; `row`: its row in the topic weights."""
 
     __slots__ = (
         "concepts",
@@ -169,6 +169,8 @@ class Lexicon(dict[str, Word]):
                     break
             else:
                 lemmas = list(spelling.meant(form, self._wanted_lemmas)) or lemmas
+        elif word.known and len(form) >= 5 and "Name" in word.tag and not self._is_name(form):
+            lemmas = list(spelling.as_verb(form, self._wanted_lemmas)) or lemmas
         word.lemma = lemmas[0]
         word.lemmas = tuple(lemmas)
 
