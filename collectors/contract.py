@@ -115,16 +115,17 @@ class Walk:
     Told: `full` (every comment must be looked at, for edits and deletions) or not (new ones are enough: the collector
     may stop once `expected` comments are accounted for); `known`: stored comments of this post by external id.
     Said: `complete` = the walk came to its proper end: every comment the network showed during the whole walk was
-    yielded (or is in `known`, when not full); `counter` = the network's own count seen during the walk, None if none:
-    more than was seen is a gap, which the poll loop reports; `stubs` = deleted or hidden ones the network still counts;
-    `exhaustive` is only said when nothing is missing; `problem` why it is not complete (Russian).
+    yielded (or is in `known`, when not full); `exhaustive` = everything that the network shows was looked at, so what
+    is absent is deleted, hidden or left out: the poll loop tells which; `counter` = the network's own count seen during
+    the walk, None if none: more than was seen is a gap; `stubs` = deleted ones that are shown as such and counted;
+    `problem` why it is not complete (Russian). `collectors/reading.py` says all of it for a network.
     """
 
     full: bool
     known: Mapping[str, Known] = field(default_factory=dict)
     cursor: str | None = None
     complete: bool = False
-    exhaustive: bool = False  # every comment was looked at: absent ones are deleted
+    exhaustive: bool = False
     counter: int | None = None
     stubs: int = 0
     problem: str | None = None

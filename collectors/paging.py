@@ -143,11 +143,13 @@ class OffsetWalk(Generic[T]):
 
 
 class CursorWalk(Generic[T]):
-    """Iterate: lists of items not seen before. `fetch(cursor)` -> (items, next cursor or None at the end)."""
+    """Iterate: lists of items not seen before. `fetch(cursor)` -> (slice, next cursor or None at the end)."""
+
+    short = 0  # whether a list by cursors shows all it counts can't be told
 
     def __init__(
         self,
-        fetch: Callable[[str | None], tuple[Sequence[T], str | None]],
+        fetch: Callable[[str | None], tuple[Slice[T], str | None]],
         key: Callable[[T], Hashable],
         *,
         start: str | None = None,
@@ -158,6 +160,7 @@ class CursorWalk(Generic[T]):
         self._cursor = start
         self._max_calls = max_calls
         self.complete = False
+        self.last: Slice[T] | None = None
         self.reason: str | None = None
 
     def __iter__(self) -> Iterator[list[T]]:
@@ -165,9 +168,9 @@ class CursorWalk(Generic[T]):
         used: set[str | None] = set()
         for _ in range(self._max_calls):
             used.add(self._cursor)
-            items, following = self._fetch(self._cursor)
+            self.last, following = self._fetch(self._cursor)
             fresh = []
-            for item in items:
+            for item in self.last.items:
                 k = self._key(item)
                 if k not in yielded:
                     yielded.add(k)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from collectors.contract import Blocked, CollectError, Gone, RateLimited, Unauthorised, Unavailable
@@ -145,6 +146,13 @@ class VkClient:
         """The `response` of a method. Raises the errors of the contract, after the repetition they deserve."""
         return self._manners.call(lambda: self._send(method, params)["response"], what=method)
 
+    def server_time(self) -> datetime:
+        """VK's clock."""
+        seconds = whole(self.call("utils.getServerTime"))
+        if not seconds or not 0 < seconds < 2**40:
+            raise Unavailable("ВКонтакте не сказала время; повторите позже")
+        return datetime.fromtimestamp(seconds, UTC)
+
     def _send(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         import requests
         from vk_api.exceptions import ApiError, Captcha, VkApiError
@@ -155,7 +163,7 @@ class VkClient:
             raise as_error(whole(e.code) or 0, mapping(e.error).get("error_msg", ""), method) from None
         except Captcha:
             raise as_error(14) from None
-        except (KeyError, TypeError, ValueError, AttributeError) as e:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as e:
             raise Retry(f"ответ не похож на ответ ВКонтакте ({type(e).__name__})") from None
         except (VkApiError, requests.RequestException) as e:
             raise Retry(f"запрос не удался ({type(e).__name__})") from None

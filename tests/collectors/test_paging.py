@@ -174,14 +174,14 @@ def test_overlap_must_leave_room(overlap: int) -> None:
 
 def test_cursors_over_empty_pages_and_repeats() -> None:
     pages = {None: ([1, 2], "a"), "a": ([], "b"), "b": ([2, 3], None)}
-    walk = CursorWalk(lambda c: pages[c], lambda x: x)
+    walk = CursorWalk(lambda c: (Slice(pages[c][0]), pages[c][1]), lambda x: x)
     assert list(walk) == [[1, 2], [3]]
     assert walk.complete
 
 
 def test_a_cursor_that_comes_back_is_refused() -> None:
     pages = {None: ([1], "a"), "a": ([2], "b"), "b": ([3], "a")}
-    walk = CursorWalk(lambda c: pages[c], lambda x: x)
+    walk = CursorWalk(lambda c: (Slice(pages[c][0]), pages[c][1]), lambda x: x)
     assert list(walk) == [[1], [2], [3]]
     assert not walk.complete and walk.reason
 
