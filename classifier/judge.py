@@ -294,13 +294,15 @@ class RoomJudge:
             return None, None
         guards = self._book.matches("guard", masks, total)
         against: str | None = None
-        if ruled and self._idle_talk(scores, i, probability, total):
-            ruled, against = False, "разговор, не сообщение"
+        idle = ruled and self._idle_talk(scores, i, probability, total)
         if ruled:
             matches = self._book.matches("emergency", masks, total)
             # The most telling kind first, then what is said first.
             matches.sort(key=lambda m: (-int(m.rule.section.settings.get("priority", "1")), m.tokens))
             for match in matches:
+                if idle and not match.rule.sure:
+                    against = "разговор, не сообщение"
+                    continue
                 why = self._guarded(match, guards, masks)
                 if why is None:
                     quote = self._quote(item, clean, index, match)

@@ -12,7 +12,7 @@ Between terms: nothing = within the next 3 tokens; `+` = the very next token; `>
 tokens on either side (`~` alone: 6), all in one sentence; `&` = within `FAR` tokens of the first
 term, sentences regardless.
 `!term` = nowhere in the sentence of the match, `!!term` = nowhere in the text. `skip=a,b` names guards that don't apply
-to this rule, `sure` = no guard but the strong ones does.
+to this rule, `sure` = no guard but the strong ones does, nor the model that hears idle talk.
 """
 
 from __future__ import annotations
