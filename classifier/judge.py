@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from classifier import conduct, places, rules, text, topics
+from classifier import conduct, places, repeats, rules, text, topics
 from classifier.contract import Text
 from classifier.words import MAX_FORMS, Lexicon, Word
 from store.values import Assessment, Place
@@ -272,7 +273,7 @@ class RoomJudge:
             reasons.append(f"группа тем: {self._topics.group_title(group)}")
         reasons.extend(f"место: {p.name}" for p in found[:3])
         reasons.extend(f"поведение: {_CONDUCT.get(f, f)}" for f in flags)
-        return Assessment(
+        said = Assessment(
             topic=topic,
             topic_group=group,
             topic_confidence=confidence if group or topic else 0.0,
@@ -285,6 +286,8 @@ class RoomJudge:
             reasons=tuple(reasons),
             model=self.model,
         )
+        asks = repeats.signature(words, said, self._place | self._far)
+        return replace(said, signature=asks) if asks is not None else said
 
     def _emergency(self, item, clean, index, words, masks, total, scores, i, reasons):
         """Kind of emergency and its section, or (None, None). Rules speak first, then what the model has learnt."""

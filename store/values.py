@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 
 def utcnow() -> datetime:
@@ -121,6 +121,38 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Likeness:
+    """Why one message is taken for a repeat of another: 0..1, and Russian words that follow "повтор"."""
+
+    score: float
+    why: str
+
+
+class Signature(Protocol):
+    """What a text is found and compared by. The store keeps it and looks for candidates; the room that made it says
+    which of them ask the same.
+
+    `keys`: texts that may ask the same share one (integers below 2**48). `topical`: keys that mean something only for
+    one author or under one post. `body`: hashes to compare, no text.
+    """
+
+    @property
+    def keys(self) -> tuple[int, ...]: ...
+
+    @property
+    def topical(self) -> tuple[int, ...]: ...
+
+    @property
+    def body(self) -> str: ...
+
+    def likeness(self, body: str, *, same_author: bool, near: str, apart_s: float) -> Likeness | None:
+        """How alike this text and that of `body` are; None: another question. `near`: "thread", "post" or ""."""
+
+    def contradicts(self, body: str) -> bool:
+        """Whether the two can't ask the same, whatever words they share."""
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """What the classifier (or a person) says of one text. Ids of the taxonomy; None = "don't know"."""
 
@@ -135,6 +167,7 @@ class Assessment:
     conduct: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()  # short Russian phrases a Head understands
     model: str = ""
+    signature: Signature | None = field(default=None, compare=False, repr=False)  # for repeats; not part of the JSON
 
     def as_dict(self) -> dict[str, Any]:
         """The fields of `classify --json` without `id`, in the order of the design."""
