@@ -343,11 +343,9 @@ def _level(face: VkFace, post: Post, comment_id: int | None) -> tuple[list[Comme
 def _stack(seen: Shown, comment_id: int) -> tuple[int, ...]:
     """Under which comments the thread of this one hangs, from the top."""
     stack = [comment_id]
-    while True:
-        above = next((k for k, row in seen.levels.items() if any(c.id == stack[0] for c in row)), None)
-        if above is None:
-            return tuple(stack)
-        stack.insert(0, above)
+    while (above := seen.under.get(stack[-1])) is not None:
+        stack.append(above)
+    return tuple(reversed(stack))
 
 
 def _comments(face: VkFace, post: Post, p: Mapping[str, Any], author_of_post: bool = False) -> dict[str, Any]:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from emulator.vk import VkFace
 
 
+NESTED = 10
+"""Levels of replies within replies that one answer shows; so deep no answer of the real VK has been seen."""
+
+
 def bit(value: bool) -> int:
     return 1 if value else 0
 
@@ -115,8 +119,15 @@ def post_item(face: VkFace, post: Post) -> dict[str, Any]:
 
 
 def comment_item(
-    face: VkFace, seen: Shown, one: Comment, values: Mapping[str, Any], level: int = 1, parents: tuple[int, ...] = ()
+    face: VkFace,
+    seen: Shown,
+    one: Comment,
+    values: Mapping[str, Any],
+    level: int = 1,
+    parents: tuple[int, ...] = (),
+    nested: int = NESTED,
 ) -> dict[str, Any]:
+    """A comment with the beginning of its thread, `nested` levels deep; deeper ones have to be asked for."""
     post = one.post
     owner = int(post.page.id)
     item: dict[str, Any] = {
@@ -157,10 +168,10 @@ def comment_item(
         item["is_from_post_author"] = one.author == post.author and not one.deleted
         if level < max(2, face.behaviour.thread_depth):
             below = seen.levels.get(one.id, ())
-            some = below[: values.get("thread_items_count") or 0]
+            some = below[: values.get("thread_items_count") or 0] if nested else ()
             item["thread"] = {
                 "count": len(below),
-                "items": [comment_item(face, seen, c, values, level + 1, (*parents, one.id)) for c in some],
+                "items": [comment_item(face, seen, c, values, level + 1, (*parents, one.id), nested - 1) for c in some],
                 "can_post": not post.closed,
                 "show_reply_button": not post.closed,
                 "groups_can_post": not post.closed,

@@ -140,10 +140,12 @@ class Shown:
     """A post's comments as a network with threads shows them.
 
     `levels`: None -> the top level, comment id -> the thread under it, each in order of ids. `total` visible ones
-    without stubs, `stubs` deleted ones that stay visible because of their replies.
+    without stubs, `stubs` deleted ones that stay visible because of their replies. `under`: comment id -> the one in
+    whose thread it stands.
     """
 
     levels: dict[int | None, list[Comment]]
+    under: dict[int, int | None]
     total: int
     stubs: int
     top: int
@@ -156,6 +158,7 @@ def shown(post: Post, depth: int, thread_stubs: bool = True) -> Shown:
     if cached is not None and cached[0] == key:
         return cached[1]
     levels: dict[int | None, list[Comment]] = {None: []}
+    hangs: dict[int, int | None] = {}
     total = stubs = top = 0
     anchor: dict[int, tuple[int | None, int]] = {}  # comment -> (what its replies hang under, their level)
     for one in post.comments.values():  # ids grow, so a parent comes before its replies
@@ -170,7 +173,8 @@ def shown(post: Post, depth: int, thread_stubs: bool = True) -> Shown:
             total += 1
             top += level == 1
         levels.setdefault(under, []).append(one)
-    result = Shown(levels, total, stubs, top)
+        hangs[one.id] = under
+    result = Shown(levels, hangs, total, stubs, top)
     post.cache["shown"] = (key, result)
     return result
 
