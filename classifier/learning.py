@@ -112,7 +112,7 @@ def learn(
     with models.changing():
         tell("обучение")
         arrays, meta = make(corrections, shared=shared, gazetteer=gazetteer)
-        name = models.install(arrays, meta)
+        name = SHIPPED if meta["version"] == models.shipped_version() else models.install(arrays, meta)
         tell("проверка на отложенных текстах")
         texts = lessons.kept(corrections)
         new = answers(models.judge(gazetteer, name), texts)
@@ -120,9 +120,8 @@ def learn(
         old = answers(running, texts)
         figures = measure("отложенные тексты", texts, new)
         comparison = compare(texts, new, old)
-        note = {"by": by, "figures": figures.short(), "data": meta["data"]}
-        models.note("trained", name, **note)
-        same = running.model.endswith(f".{name}")
+        models.note("trained", name, by=by, figures=figures.short(), data=meta["data"])
+        same = running.model.endswith(f".{meta['version']}")
         live = not models.pinned and not same and (force or not comparison.against)
         if live:
             models.go_live(name, by=by, forced=bool(comparison.against))

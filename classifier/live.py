@@ -99,6 +99,12 @@ class Models:
             raise ConfigError(f"модели {name[:60]} нет; какие есть, покажет otklik model")
         return folder
 
+    def shipped_version(self) -> str:
+        """The version of the model that came with the program."""
+        from classifier import packed
+
+        return str(packed.meta(self.path(SHIPPED) / "meta.json")["version"])
+
     def find(self, name: str) -> str:
         """The whole name of a version that a person gave in short."""
         name = name.strip().lower().rpartition(".")[2]  # "otklik-1.72ef1bf0a9" is how assessments call it

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 
 from store.assessing import alerted_among, merged, message_event, raise_alerts, reassess, utc
 from store.db import Database, Tx, rows_in
+from store.repeats import Asking, link
 from store.tables import messages, meta, pages
 from store.values import Assessment, Judgeable, Reassessed, Reassessing
 
@@ -54,7 +55,7 @@ def judgeable(db: Database, run: Reassessing, after: str, limit: int) -> list[Ju
     """The next messages of the run behind message `after`, oldest first; also those that need no new look."""
     m = messages.c
     query = (
-        select(m.id, m.text, m.attachments, m.page_id, m.collected_at, m.assessment, pages.c.title)
+        select(m.id, m.text, m.attachments, m.page_id, m.collected_at, m.assessment, m.corrected, pages.c.title)
         .join_from(messages, pages, (pages.c.network == m.network) & (pages.c.id == m.page_id), isouter=True)
         .where(_wanted(run), m.id > int(after))
         .order_by(m.id)
@@ -69,6 +70,7 @@ def judgeable(db: Database, run: Reassessing, after: str, limit: int) -> list[Ju
                 collected_at=r.collected_at,
                 attachments=tuple(a["kind"] for a in r.attachments or ()),
                 assessment=r.assessment,
+                corrected=frozenset((r.corrected or {}).get("fields", ())),
             )
             for r in conn.execute(query)
         ]
@@ -92,11 +94,13 @@ def apply(
         changed = 0
         emergencies: list[dict[str, Any]] = []
         to_alert: list[dict[str, Any]] = []
+        asking: list[Asking] = []
         for row in rows:
             item, said, clocks = wanted[row["id"]]
             before = row["assessment"]
             if before is None or row["assessed_at"] is None or row["text"] != item.text:
                 continue  # edited meanwhile: whoever landed the edit judges it
+            asking.append(asked := Asking(row, said.signature))
             fields = merged(row, said, text_changed=False, alerted=row["id"] in alerted)
             if fields == before:
                 continue
@@ -107,14 +111,16 @@ def apply(
             values = reassess(tx, row, said, clocks if open_ else {}, text_changed=False, alerted=row["id"] in alerted)
             tx.execute(update(messages).where(messages.c.id == row["id"]).values(**values))
             row.update(values)
-            message_event(tx, "assessed", row)
+            asked.events.append(message_event(tx, "assessed", row))
             changed += 1
             if fields["emergency"] and not before["emergency"]:
                 emergencies.append(row)
                 if not row["historical"] and row["listed_at"] >= since and row["id"] not in alerted:
                     to_alert.append(row)
         _move(tx, run, after)
-        return Reassessed(len(rows), changed, len(emergencies), raise_alerts(tx, to_alert))
+        alerts = raise_alerts(tx, to_alert)
+        link(tx, asking)
+        return Reassessed(len(rows), changed, len(emergencies), alerts)
 
     return db.transact(work, utc(now))
 

@@ -362,6 +362,7 @@ class Judgeable:
     collected_at: datetime
     attachments: tuple[str, ...]
     assessment: Mapping[str, Any]
+    corrected: frozenset[str] = frozenset()  # names of the fields that are a person's word
 
 
 @dataclass(frozen=True, slots=True)
