@@ -36,6 +36,7 @@ from console import (
     utc_now,
     who,
 )
+from classifier import commands as model_commands
 from desk import commands as desk_commands
 from feed import commands as feed_commands
 from store import commands as store_commands
@@ -57,6 +58,7 @@ for _name, _sub in (
     ("queue", queue_app),
     ("feed", feed_commands.app),
     ("alerts", desk_commands.alerts),
+    ("model", model_commands.app),
     ("store", store_commands.app),
 ):
     app.add_typer(_sub, name=_name)
@@ -112,7 +114,7 @@ def make_judge(settings: Settings) -> tuple[Judge, Any]:
     """The poll loop's judge (classifier + clocks) and the classifier itself, loaded."""
     import classifier
 
-    judge = classifier.load(settings.classifier.model, settings.classifier.gazetteer)
+    judge = classifier.load_for(settings)
     return judge_with(judge, settings), judge
 
 
@@ -372,18 +374,13 @@ def classify(
     """Определить тему, место, срочность, чрезвычайность. NDJSON {"id","text"[,"page"]} на stdin — оценка на строку."""
     import classifier
     from classifier.contract import Text
-    from settings import ConfigError, load
+    from settings import ConfigError
 
     state = current()
-    try:
-        chosen = state.settings.classifier
-        model, gazetteer = chosen.model, chosen.gazetteer
-    except ConfigError:
-        if state.config or os.environ.get("OTKLIK_CONFIG") or Path("config.yaml").exists():
-            raise
-        model = gazetteer = None  # judging a text needs no configuration
-        _ = load
-    judge = classifier.load(model, gazetteer)
+    chosen = None  # judging a text needs no configuration
+    if state.config or os.environ.get("OTKLIK_CONFIG") or Path("config.yaml").exists():
+        chosen = state.settings
+    judge = classifier.load_for(chosen) if chosen else classifier.load()
     if text is not None and text != "-":
         one = Text(text)
         found = {"id": None, **judge.assess(one).as_dict()}
@@ -563,7 +560,7 @@ def _place_name(given: str) -> str:
     import classifier
     from classifier.contract import Text
 
-    meant = classifier.load(None, current().settings.classifier.gazetteer).assess(Text(given)).places
+    meant = classifier.load(None, classifier.gazetteer_of(current().settings)).assess(Text(given)).places
     if meant:
         return meant[0].name
     say(f"места «{given[:60]}» в справочнике нет; ищу как написано")
@@ -594,10 +591,11 @@ def _after_correction(store: Store, settings: Settings, id: str, emergency: bool
 
 
 def _gazetteer() -> Any:
+    from classifier import gazetteer_of
     from classifier.judge import GAZETTEER
     from classifier.places import Gazetteer
 
-    return Gazetteer.load(Path(current().settings.classifier.gazetteer or GAZETTEER))
+    return Gazetteer.load(gazetteer_of(current().settings) or GAZETTEER)
 
 
 @app.command()
@@ -614,6 +612,39 @@ def topics(as_json: Json = False) -> None:
         for topic, of in group_of.items():
             if of == group:
                 print(f"    {topic:34} {names[topic]}")
+
+
+@model_commands.app.command("reassess")
+def model_reassess(
+    since: Annotated[str | None, typer.Option("--since", help="Только собранные с этой даты.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="И архив, и уже оценённые этой моделью (сменились правила или справочник).")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Только сосчитать, что изменится.")] = False,
+    alert_within: Annotated[
+        str, typer.Option("--alert-within", help="Тревога о новом чрезвычайном не старше этого; 0s — никогда.")
+    ] = "24h",
+    as_json: Json = False,
+) -> None:
+    """Оценить прежние сообщения заново; слово человека и идущие сроки не меняются."""
+    from desk.deadlines import clocks_from
+
+    state = current()
+    code, alerts = model_commands.reassess_messages(
+        lambda said, at: clocks_from(at, said, state.settings),
+        date_of(since, state.zone),
+        everything=everything,
+        dry=dry_run,
+        alert_within=span_of(alert_within),
+        as_json=as_json,
+    )
+    if alerts:
+        from desk.alerts import Deliverer
+
+        with state.store() as store:
+            sent = Deliverer(store, state.settings).deliver_due()
+        say(f"тревог: {alerts}, отправлено {sum(r.ok for r in sent)} из {len(sent)}")
+    finish(code)
 
 
 Consumer = Annotated[str, typer.Option("--consumer", callback=named, help="Имя получателя.")]
