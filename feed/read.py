@@ -8,11 +8,19 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from settings import USAGE, OtklikError
+
 if TYPE_CHECKING:
     from store import Store
 
 BATCH = 1000
 _SEQ = re.compile(rb'"seq"\s*:\s*(\d+)')
+
+
+class FeedError(OtklikError):
+    """A cursor that this log never gave out."""
+
+    exit_code = USAGE
 
 
 def read(
@@ -28,7 +36,8 @@ def read(
 
     Ends after `limit` events, or at the end of the log; with `follow` it waits there and looks again every `poll_s`
     seconds until `stop()` is true, calling `idle()` before each wait. The log has no holes that fill later, so the last
-    `seq` seen is all a reader keeps. Raises `StoreError` of the store.
+    `seq` seen is all a reader keeps. Raises `FeedError` when the log never came as far as `after`: waiting there would
+    skip events in silence; `StoreError` of the store.
     """
     left = limit
     while left is None or left > 0:
@@ -42,6 +51,11 @@ def read(
             count += 1
         if left is not None:
             left -= count
+        if not count and after > (last := store.last_seq()):
+            raise FeedError(
+                f"события с номером {after} здесь не было, последнее {last}; возможно, базу заменили прежней копией: "
+                f"читайте с --after {last} или с начала"
+            )
         if count < size:
             if not follow:
                 return

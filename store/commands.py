@@ -37,8 +37,10 @@ def store_restore(path: str, yes: Yes = False) -> None:
 
     url = current().store_url
     confirm(f"База будет заменена копией {path}. Продолжить?", yes)
-    restore(url, path, force=True)
-    say(f"база восстановлена из {path}")
+    aside = restore(url, path, force=True)
+    if aside is not None:
+        say(f"прежний файл не читался и отложен: {aside}")
+    say(f"база восстановлена из {path}; номера событий, сообщений и тревог продолжатся с новой круглой цифры")
 
 
 @app.command("verify")

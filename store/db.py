@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,12 +27,14 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 
-from settings import USAGE, remember_secret
+from settings import USAGE, os_problem, remember_secret
 from store.errors import StoreError, translate
 from store.tables import counters
 
 T = TypeVar("T")
 BUSY_TIMEOUT_S = 30.0
+REPEAT_WINDOW = timedelta(days=30)
+"""How far apart two messages may be to count as one question (`classifier.repeat_window`)."""
 _RETRIES = 5
 _RETRY_STATES = {"40001", "40P01"}  # serialization failure, deadlock: the transaction was undone, it may run again
 
@@ -77,6 +79,7 @@ class Database:
         self.path = sqlite_path(self.url) if self.is_sqlite else None
         self.in_memory = self.is_sqlite and self.path is None
         self.name = self.path.name if self.path else ("" if self.is_sqlite else "PostgreSQL")
+        self.repeat_window = REPEAT_WINDOW
         self._alone = threading.RLock()  # one connection for all, in memory only
         self.engine = self._make_engine()
 
@@ -116,7 +119,7 @@ class Database:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as e:
             raise StoreError(
-                f"{self.path}: файл базы не создаётся ({e.strerror}); проверьте путь и права на каталог"
+                f"{self.path}: файл базы не создаётся ({os_problem(e)}); проверьте путь и права на каталог"
             ) from None
 
     # --- transactions ------------------------------------------------------------------------------------------------
@@ -159,7 +162,7 @@ class Database:
                 with self._turn(), self.engine.connect() as conn:
                     conn = conn.execution_options(otklik_write="FULL" if durable else "NORMAL")
                     with conn.begin():
-                        tx = Tx(conn, self.is_sqlite, now)
+                        tx = Tx(conn, self.is_sqlite, now, self.repeat_window)
                         result = work(tx)
                         tx.flush()
                     return result
@@ -250,10 +253,13 @@ def _take_turn(conn: Connection) -> None:
 class Tx:
     """A write transaction in hand: dialect helpers, ids, and the events that will be appended at its end."""
 
-    def __init__(self, conn: Connection, is_sqlite: bool, now: datetime) -> None:
+    def __init__(
+        self, conn: Connection, is_sqlite: bool, now: datetime, repeat_window: timedelta = REPEAT_WINDOW
+    ) -> None:
         self.conn = conn
         self.is_sqlite = is_sqlite
         self.now = now
+        self.repeat_window = repeat_window
         self._events: list[tuple[str, int | None, bytes]] = []
 
     def execute(self, statement: Any, values: Any = None) -> Any:
@@ -322,9 +328,15 @@ class Tx:
         )
         return self.conn.execute(bump).scalar_one()
 
-    def emit(self, type_: str, message_id: int | None, data: bytes) -> None:
-        """Remember an event; `data` is its JSON. It gets its number when the transaction ends."""
+    def emit(self, type_: str, message_id: int | None, data: bytes) -> int:
+        """Remember an event; `data` is its JSON. It gets its number when the transaction ends. Returns its place."""
         self._events.append((type_, message_id, data))
+        return len(self._events) - 1
+
+    def amend(self, place: int, data: bytes) -> None:
+        """Other data for an event that this transaction emitted: more became known."""
+        type_, message_id, _ = self._events[place]
+        self._events[place] = (type_, message_id, data)
 
     def flush(self) -> None:
         """Append the events. The counter's row stays locked until the commit that follows at once, so numbers become

@@ -11,6 +11,10 @@ class StoreError(OtklikError):
     """The database can't do what was asked. Nothing was changed: every change is one transaction."""
 
 
+class Damaged(StoreError):
+    """The file of a database can't be read."""
+
+
 class NotFound(OtklikError):
     """No such message or alert."""
 
@@ -78,7 +82,8 @@ def translate(error: BaseException, where: str = "") -> StoreError:
     name = getattr(cause, "sqlite_errorname", None)
     if name:
         text = _lookup(_SQLITE, name)
-        return StoreError((text or "{at}SQLite не справился: " + name).format(at=at))
+        kind = Damaged if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")) else StoreError
+        return kind((text or "{at}SQLite не справился: " + name).format(at=at))
     if type(cause).__module__.startswith("psycopg"):
         state = getattr(cause, "sqlstate", None)
         text = _lookup(_SQLSTATES, state) if state else None

@@ -22,7 +22,7 @@ def source(db: Database) -> str:
 
 
 def last_seq(db: Database) -> int:
-    """The number of the newest event, 0 when there is none."""
+    """The last number given out, 0 before the first. After a restore no event has it: numbers go on behind it."""
     with db.read() as conn:
         return conn.execute(select(counters.c.value).where(counters.c.name == "events")).scalar_one()
 

@@ -15,6 +15,7 @@ from types import TracebackType
 
 from sqlalchemy import text
 
+from settings import os_problem
 from store.db import Database
 from store.errors import StoreError
 
@@ -83,7 +84,7 @@ def _file(path: Path, name: str) -> Lock | None:
         folder.mkdir(mode=0o700, exist_ok=True)
         fd = os.open(folder / f"{_digest(name).hex()}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as e:
-        raise StoreError(f"{folder}: файл замка не создаётся ({e.strerror}); проверьте права на каталог") from None
+        raise StoreError(f"{folder}: файл замка не создаётся ({os_problem(e)}); проверьте права на каталог") from None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -92,7 +93,7 @@ def _file(path: Path, name: str) -> Lock | None:
     except OSError as e:
         os.close(fd)
         raise StoreError(
-            f"{folder}: здесь не работают замки файлов ({e.strerror}); держите базу на местном диске"
+            f"{folder}: здесь не работают замки файлов ({os_problem(e)}); держите базу на местном диске"
         ) from None
     return Lock(name, lambda: os.close(fd))  # the file stays: removing it could let two holders in
 

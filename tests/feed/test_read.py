@@ -11,7 +11,9 @@ import threading
 import time
 from pathlib import Path
 
-from feed.read import BATCH, copy, read
+import pytest
+
+from feed.read import BATCH, FeedError, copy, read
 from store import Store
 from tests.store.build import NOW, THANKS, judged, landing, see, together
 
@@ -34,10 +36,20 @@ def test_after_and_limit(store):
     fill(store, 1, count)
     assert seqs(read(store)) == list(range(1, count + 1))
     assert seqs(read(store, after=count - 2)) == [count - 1, count]
-    assert seqs(read(store, after=count)) == [] == seqs(read(store, after=10**12))
+    assert seqs(read(store, after=count)) == []
     assert seqs(read(store, limit=1)) == [1]
     assert seqs(read(store, after=5, limit=BATCH + 1)) == list(range(6, BATCH + 7))
     assert seqs(read(store, limit=0)) == []
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_cursor_that_the_log_never_reached_is_refused(store, follow):
+    see(store)
+    fill(store, 1, 3)
+    for after in (4, 10**12):
+        with pytest.raises(FeedError, match=f"{after}.*последнее 3") as e:
+            next(read(store, after=after, follow=follow, poll_s=0.01))
+        assert e.value.exit_code == 2 and "\n" not in str(e.value)
 
 
 def test_each_line_is_one_event_whatever_a_resident_wrote(store):

@@ -6,14 +6,15 @@ import os
 import sqlite3
 import stat
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from store import Store, StoreError
-from store.admin import backup, restore, verify
-from store.values import Coverage, Outcome
-from tests.store.build import EMERGENCY, NOW, PAGE, dense, judged, landing, mark, photo, see, together
+from store.admin import backup, current_version, restore, verify
+from store.values import Coverage, Outcome, QueueFilter
+from tests.store.build import EMERGENCY, NOW, PAGE, judged, landing, mark, photo, see, together
 
 
 def fill(store: Store) -> None:
@@ -43,8 +44,9 @@ def fill(store: Store) -> None:
 
 
 def content(store: Store) -> dict:
+    """Everything but the name of the log, which a restored one has for itself."""
     return {
-        "events": list(store.events_raw(0, 999)),
+        "events": [{**e, "source": ""} for e in store.events(0, 999)],
         "messages": [store.message(m["id"], full=True) for m in store.messages()],
         "alerts": store.alerts(),
         "posts": store.post_states(PAGE),
@@ -71,13 +73,60 @@ def test_what_was_backed_up_comes_back_in_either_database(filled, store_url, bla
     assert verify(blank_url) == []
     with Store.open(blank_url) as again:
         assert content(again) == before
-        # Life goes on: numbers follow those of the copy.
-        again.land(landing(judged(5, "горит дом", EMERGENCY)), NOW)
-        assert dense(again) and again.message("5")["external_id"] == "c5"
+        # Life goes on, with numbers that nobody has seen.
+        kept = again.last_seq()
+        alert = again.land(landing(judged(5, "горит дом", EMERGENCY)), NOW).alerts[0]
+        assert [e["seq"] for e in again.events(kept, 9)] == [10**9 + 1, 10**9 + 2]
+        assert again.message(str(10**6 + 1))["external_id"] == "c5" and alert == str(10**6 + 1)
         assert again.reserve("k", 0.25, now=1000.5) == 0.25
         again.add_coverage("r", Coverage("vk", "-1", NOW, NOW, Outcome.failed))
-        assert again.raise_drill("x", NOW) == "4"
+        assert again.raise_drill("x", NOW) == str(10**6 + 2)
     assert verify(blank_url) == []
+
+
+def everything(store: Store) -> list[tuple[int, str]]:
+    return [(e["seq"], e["source"]) for e in store.events(0, 9999)]
+
+
+def test_a_restored_log_never_gives_a_number_out_again(filled, store_url, tmp_path):
+    """Also when it is restored over and over, and whatever was given out between backup and restore."""
+    file = tmp_path / "copy.db"
+    backup(store_url, file)
+    seen: set[int] = {seq for seq, _ in everything(filled)}
+    sources: set[str] = set()
+    for round_ in range(3):
+        kept = len(list(filled.messages()))
+        for i in range(round_ + 1):
+            filled.land(landing(judged(f"{round_}-{i}"), judged(f"{round_}-{i}x", "пожар", EMERGENCY)), NOW)
+        last = filled.last_seq()
+        given = {m["id"] for m in filled.messages()} | {a["id"] for a in filled.alerts()}
+        seen |= {seq for seq, _ in everything(filled)}
+        restore(store_url, file, force=True)
+        assert filled.last_seq() > last and verify(store_url) == []
+        filled.land(landing(judged("new", "пожар", EMERGENCY)), NOW)
+        fresh = filled.events(last, 99)
+        assert fresh and not {e["seq"] for e in fresh} & seen
+        (newest,) = filled.messages(QueueFilter(order="newest", limit=1))
+        assert newest["id"] not in given and filled.alerts()[0]["id"] not in given
+        sources.add(fresh[0]["source"])
+        assert kept and verify(store_url) == []
+    assert len(sources) == 3 and len({s for _, s in everything(filled)}) == 1
+    backup(store_url, tmp_path / "again.db")  # the history of restores goes with the copy
+    assert verify(f"sqlite:///{tmp_path}/again.db") == []
+
+
+def test_a_hole_after_a_restore_is_found_as_before(filled, store_url, tmp_path):
+    backup(store_url, tmp_path / "copy.db")
+    restore(store_url, tmp_path / "copy.db", force=True)
+    filled.land(landing(*(judged(f"n{i}") for i in range(3))), NOW)
+    assert verify(store_url) == []
+    for damage, words in (
+        (f"DELETE FROM events WHERE seq = {10**9 + 2}", "пропуски"),
+        (f"UPDATE events SET seq = 77 WHERE seq = {10**9 + 1}", "никто не выдавал"),
+    ):
+        with filled._db.write() as conn:
+            conn.execute(text(damage))
+        assert any(words in problem for problem in verify(store_url))
 
 
 def test_restoring_replaces_only_when_told_to(filled, store_url, tmp_path):
@@ -91,7 +140,83 @@ def test_restoring_replaces_only_when_told_to(filled, store_url, tmp_path):
     restore(store_url, file, force=True)
     assert content(filled) == before  # also for one that had the database open
     filled.land(landing(judged(9)), NOW)
-    assert dense(filled) and verify(store_url) == []
+    assert verify(store_url) == []
+
+
+def test_a_database_of_a_newer_program_is_not_replaced(filled, store_url, tmp_path):
+    backup(store_url, tmp_path / "copy.db")
+    with filled._db.write() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="более новой версией") as e:
+        restore(store_url, tmp_path / "copy.db", force=True)
+    assert e.value.exit_code == 2 and current_version(store_url) == "9999" and len(list(filled.messages())) == 3
+
+
+def test_a_backup_of_an_older_program_is_migrated_on_its_way(filled, store_url, tmp_path):
+    """The first schema of all, filled by hand, restored into a database of today."""
+    from alembic import command
+
+    from store.db import Database
+    from store.migrate import HEAD, _config
+
+    old = Database(f"sqlite:///{tmp_path}/old.db")
+    with old.write() as conn:
+        command.upgrade(_config(conn), "0001")
+        conn.execute(
+            text("INSERT INTO pages (network, id, title, url, owner, first_seen_at) VALUES ('vk','-9','','','',1)")
+        )
+    old.close()
+    before = (tmp_path / "old.db").read_bytes()
+    restore(store_url, tmp_path / "old.db", force=True)
+    assert current_version(store_url) == HEAD and [s.page.id for s in filled.page_states()] == ["-9"]
+    assert (tmp_path / "old.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["header", "all", "body"])
+def test_a_destroyed_file_is_put_aside_and_replaced(sqlite_url, tmp_path, what):
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    with Store.open(sqlite_url) as store:
+        fill(store)
+        before = content(store)
+    backup(sqlite_url, tmp_path / "copy.db")
+    size = path.stat().st_size
+    start, length = {"header": (0, 100), "all": (0, size), "body": (8192, size - 8192)}[what]
+    with open(path, "r+b") as f:
+        f.seek(start)
+        f.write(b"\xff" * length)
+    broken = path.read_bytes()
+    with pytest.raises(StoreError, match="--yes"):
+        restore(sqlite_url, tmp_path / "copy.db")
+    assert path.read_bytes() == broken
+    aside = restore(sqlite_url, tmp_path / "copy.db", force=True)
+    assert verify(sqlite_url) == [] and stat.S_IMODE(path.stat().st_mode) == 0o600
+    with Store.open(sqlite_url) as store:
+        assert content(store) == before
+        store.land(landing(judged(9)), NOW)
+    if aside is not None:
+        assert aside.read_bytes() == broken and aside.name.startswith("otklik.db.damaged-")
+    assert aside is not None or what == "body"
+    assert not list(tmp_path.glob(".*partial*"))
+
+
+def test_an_unfinished_copy_of_a_killed_program_does_not_stay(filled, store_url, tmp_path):
+    old, young = tmp_path / ".copy.db.abc.partial", tmp_path / ".copy.db.xyz.partial"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    backup(store_url, tmp_path / "copy.db")
+    assert not old.exists() and young.exists()  # the younger one may be another backup at work
+
+
+def _backup(url: str, file: str) -> int:
+    for _ in range(3):
+        backup(url, file, force=True)
+    return 0
+
+
+def test_backups_of_one_name_at_once_do_not_meet(filled, store_url, tmp_path):
+    together(_backup, [(store_url, f"{tmp_path}/copy.db")] * 2)
+    assert verify(f"sqlite:///{tmp_path}/copy.db") == [] and not list(tmp_path.glob(".*"))
 
 
 def test_an_existing_backup_is_not_overwritten(filled, store_url, tmp_path):
