@@ -390,20 +390,6 @@ class Collect(_Section):
     deadline: Seconds = 15 * 60.0
 
 
-class Person(_Section):
-    id: Name
-    name: Title = ""
-    role: Literal["head", "curator", "administrator", "executor"] = "executor"
-    contacts: list[Secret] = []
-
-
-class Division(_Section):
-    id: Name
-    name: Title = ""
-    topics: list[Name] = []
-    people: list[Person | Name] = []
-
-
 class Deadlines(_Section):
     """The terms of the Regulation, clause 7 (docs/regulation.md); `draft` is counted back from the answer's term."""
 
@@ -491,6 +477,54 @@ def _day(value: Any) -> str:
 Day = Annotated[str, BeforeValidator(_day)]
 
 
+def _date(value: Any) -> str:
+    text = _day(value)
+    if len(text) != 10:
+        raise ValueError("нужна дата с годом, например 2026-07-26")
+    return text
+
+
+Date = Annotated[str, BeforeValidator(_date)]
+Role = Literal["head", "curator", "administrator", "executor"]
+
+
+class Absence(_Section):
+    """The first and the last day away, and who acts instead."""
+
+    from_: Date = Field(alias="from")
+    to: Date
+    substitute: Name
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Absence:
+        if self.to < self.from_:
+            raise ValueError("отсутствие кончается раньше, чем начинается; проверьте from и to")
+        return self
+
+
+class Person(_Section):
+    """Somebody at work; `roles` when one has several, else `role`."""
+
+    id: Name
+    name: Title = ""
+    role: Role = "executor"
+    roles: list[Role] = []
+    contacts: list[Secret] = []
+    absence: Absence | None = None
+
+    @property
+    def held(self) -> list[str]:
+        """Every role of this person."""
+        return [str(r) for r in self.roles or [self.role]]
+
+
+class Division(_Section):
+    id: Name
+    name: Title = ""
+    topics: list[Name] = []
+    people: list[Person | Name] = []
+
+
 class OwnDays(_Section):
     """Days that the organisation itself changes: `off`, `working` (a full day), `short` (by `desk.short_by`)."""
 
@@ -546,6 +580,7 @@ class Settings(_Section):
     pages: list[Page] = []
     collect: Collect = Collect()
     classifier: Classifier = Classifier()
+    people: list[Person] = []
     divisions: list[Division] = []
     desk: Desk = Desk()
     alerts: Alerts = Alerts()
@@ -792,6 +827,33 @@ def _check(settings: Settings, source: Source) -> None:
     for i, name in enumerate(ids):
         if name in ids[:i]:
             raise ConfigError(f"{source.where(('divisions', i, 'id'))}: подразделение {name} уже есть; оставьте одно")
+    _check_people(settings, source)
+
+
+def _check_people(settings: Settings, source: Source) -> None:
+    """A person is described once; a substitute is somebody. A bare name in a division is an executor of that id."""
+    described: dict[str, str] = {}
+    named: set[str] = set()
+    substitutes: list[tuple[str, tuple[str | int, ...]]] = []
+    people: list[tuple[Person | str, tuple[str | int, ...]]] = []
+    people += [(p, ("people", i)) for i, p in enumerate(settings.people)]
+    for d, division in enumerate(settings.divisions):
+        people += [(p, ("divisions", d, "people", i)) for i, p in enumerate(division.people)]
+    for person, path in people:
+        if isinstance(person, str):
+            named.add(person)
+            continue
+        if person.id in described:
+            raise ConfigError(
+                f"{source.where((*path, 'id'))}: {person.id} уже описан: {described[person.id]}; "
+                "опишите человека один раз в people, а в подразделениях назовите его id"
+            )
+        described[person.id] = _dotted(path)
+        if person.absence is not None:
+            substitutes.append((person.absence.substitute, (*path, "absence", "substitute")))
+    for name, where in substitutes:
+        if name not in described and name not in named:
+            raise ConfigError(f"{source.where(where)}: человека {name} нет; опишите его в people")
 
 
 def parse(text: str, name: str = "config.yaml", folder: str = "") -> Settings:

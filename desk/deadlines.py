@@ -1,7 +1,7 @@
 """Which clocks a message has, and when they end (clauses 7.1 and 7.3). Pure functions; working time is `desk.clocks`.
 
-Names as in `deadlines` of a message: `route` (to be sent to a division) and `answer` (to be answered in public) start when
-the message is collected; the verbs of the desk start and stop the others.
+Names as in `deadlines` of a message: `route` (to be sent to a division) and `answer` (to be answered in public) start
+when the message is collected; the verbs of the desk start and stop the others.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from desk.calendar import calendar_of
 from desk.clocks import Term, due, term
+from desk.clocks import before as earlier
 from settings import Settings
 from store.values import Assessment, Comment
 
@@ -67,11 +68,17 @@ def after_correction(message: Mapping[str, Any], before: Mapping[str, datetime],
     if message["status"] == "new":
         return _first(message["collected_at"], message["urgency"], settings) if _required(message) else {}
     found = dict(before)
-    if "answer" in before and settings.desk.answer_from == "collected":
-        found.update(_first(message["collected_at"], message["urgency"], settings))
-        if "route" not in before:
-            del found["route"]
+    by_urgency = {u: _first(message["collected_at"], u, settings).get("answer") for u in ("urgent", "prompt")}
+    if "answer" in before and before["answer"] in by_urgency.values():  # else somebody has extended it: it stays
+        found["answer"] = by_urgency["urgent" if message["urgency"] == "urgent" else "prompt"]
+        if "draft" in before:
+            found["draft"] = draft_due(found["answer"], settings)
     return found
+
+
+def draft_due(answer: datetime, settings: Settings) -> datetime:
+    """When the draft is due, so long before the term of the answer ends (clause 7.4)."""
+    return earlier(answer, term(settings.desk.deadlines.draft), calendar_of(settings))
 
 
 def _required(message: Mapping[str, Any]) -> bool:

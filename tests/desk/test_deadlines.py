@@ -71,7 +71,9 @@ def test_a_correction_of_the_urgency_changes_the_answers_term_only():
     assert after_correction(shown(urgency="urgent"), before, configured()) == {"route": ROUTE, "answer": IN_3_HOURS}
     under_way = {"answer": IN_2_DAYS, "draft": IN_2_DAYS - timedelta(hours=1)}
     found = after_correction(shown(urgency="urgent", status="in_work"), under_way, configured())
-    assert found == {**under_way, "answer": IN_3_HOURS}
+    assert found == {"answer": IN_3_HOURS, "draft": IN_3_HOURS - timedelta(hours=1)}
+    extended = {"answer": IN_2_DAYS + timedelta(days=9)}
+    assert after_correction(shown(urgency="urgent", status="in_work"), extended, configured()) == extended
 
 
 def test_a_correction_of_the_reaction_takes_and_gives_clocks():

@@ -1,0 +1,416 @@
+"""What each verb of the desk does to a case: `apply`. Pure: the time, the actor and the configuration are handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from desk.calendar import calendar_of
+from desk.clocks import due, term
+from desk.deadlines import answer_term, draft_due
+from desk.rights import Actor, permit
+from desk.states import (
+    STATES,
+    TITLES,
+    TRANSITIONS,
+    VERBS,
+    Case,
+    Clock,
+    Facts,
+    Part,
+    Refusal,
+    Reply,
+    Step,
+    Transition,
+    transition,
+    verbs_from,
+)
+from settings import Settings
+
+REFUSE_GROUNDS = {
+    "incorrect": "некорректное содержание",
+    "unintelligible": "невозможно определить содержание",
+    "harm": "намерение причинить вред другому лицу",
+    "obscene": "нецензурные или оскорбительные выражения",
+    "threat": "угроза жизни, здоровью или имуществу должностного лица или его семьи",
+}
+"""Clause 9."""
+BLOCK_GROUNDS = {
+    "insult": "оскорбление сотрудников или пользователей",
+    "illegal": "призыв к незаконным действиям",
+    "advertising": "реклама посторонних услуг и продукции",
+    "offtopic": "не относится к деятельности администрации",
+    "spam": "спам",
+}
+"""Clause 10."""
+NOTICES = {"acknowledgement": "сообщение принято", "extension": "срок продлён"}
+MAX_TEXT = 16_000
+MAX_REASON = 500
+
+Args = Mapping[str, Any]
+
+
+class _No(Exception):
+    """Inside this module: the step is not possible, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One question to the machine, for the functions of the verbs."""
+
+    case: Case
+    facts: Facts
+    actor: Actor
+    args: Args
+    now: datetime
+    settings: Settings
+
+    def words(self, name: str, what: str, longest: int = MAX_REASON) -> str:
+        text = str(self.args.get(name) or "").strip()
+        if not text:
+            raise _No(f"не указано: {what}")
+        if len(text) > longest:
+            raise _No(f"{what}: длиннее {longest} знаков; сократите")
+        return text
+
+    def one_of(self, name: str, known: Mapping[str, str], what: str) -> str:
+        value = str(self.args.get(name) or "").strip()
+        if value not in known:
+            listed = ", ".join(f"{k} ({v})" for k, v in known.items())
+            raise _No(f"{what}: нет такого «{value[:40]}»; есть {listed}" if value else f"не указано: {what}; {listed}")
+        return value
+
+    def future(self, name: str, what: str) -> datetime:
+        at = self.args.get(name)
+        if not isinstance(at, datetime):
+            raise _No(f"не указан {what}")
+        if at <= self.now:
+            raise _No(f"{what} уже прошёл; укажите более поздний")
+        return at
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a verb did: the case (its clocks not yet moved), where it leads, what the log keeps."""
+
+    case: Case
+    target: str | None
+    details: Mapping[str, Any]
+    text: str | None = None
+
+
+def apply(
+    case: Case, facts: Facts, verb: str, actor: Actor, args: Args, now: datetime, settings: Settings
+) -> Step | Refusal:
+    """Take one step, or say why not. Nothing is changed in place; the same question has the same answer."""
+    if verb not in VERBS:
+        return Refusal(f"нет такого действия: {verb[:40]}; есть {', '.join(VERBS)}")
+    if not any(verb == t.verb and case.state in t.sources for t in TRANSITIONS):
+        possible = ", ".join(TITLES[v] for v in verbs_from(case.state))
+        return Refusal(f"«{TITLES[verb]}» нельзя: сообщение «{STATES[case.state]}»; можно: {possible}")
+    allowed = permit(actor, verb, _whose(case, verb))
+    if not allowed.ok:
+        return Refusal(f"«{TITLES[verb]}» нельзя: {allowed.why}")
+    try:
+        done = _DO[verb](_Ask(case, facts, actor, args, now, settings))
+    except _No as no:
+        return Refusal(f"«{TITLES[verb]}» нельзя: {no}")
+    row = transition(verb, case.state, done.target)
+    moved, late = _move_clocks(case, done.case, facts, row, now, settings)
+    details = {k: v for k, v in done.details.items() if v is not None}
+    if allowed.whose != actor.id:
+        details["for"] = allowed.whose
+    if late:
+        details["late"] = list(late)
+    moved = replace(moved, state=row.target or case.state)
+    return Step(verb, case.state, moved, row.event, details, late, done.text)
+
+
+def _whose(case: Case, verb: str) -> tuple[str | None, ...]:
+    """The divisions that may do an executor's verb now."""
+    if verb == "part":
+        waited_for = case.part_due()
+        return (waited_for.division,) if waited_for else case.divisions
+    return (case.division,) if verb in ("begin", "draft") else case.divisions
+
+
+# --- the verbs --------------------------------------------------------------------------------------------------------
+
+
+def _accept(ask: _Ask) -> _Done:
+    return _Done(replace(ask.case, owed=_with(ask.case.owed, "acknowledgement")), "accepted", {})
+
+
+def _route(ask: _Ask) -> _Done:
+    known = {d.id for d in ask.settings.divisions}
+    to = list(ask.args.get("to") or ())
+    if not to:
+        raise _No("не указано подразделение")
+    for name in to:
+        if name not in known:
+            raise _No(f"нет подразделения «{str(name)[:40]}»; есть {', '.join(sorted(known)) or 'пока ни одного'}")
+    if len(set(to)) < len(to):
+        raise _No("подразделение названо дважды")
+    compiler = ask.args.get("compiler") or to[-1]
+    if compiler not in to:
+        raise _No("ответственного за свод нет среди подразделений")
+    parts = tuple(Part(d) for d in to if d != compiler)
+    owed = _with(ask.case.owed, "acknowledgement") if ask.case.state == "new" else ask.case.owed
+    return _Done(
+        replace(ask.case, division=compiler, parts=parts, owed=owed), "routed", {"to": to, "compiler": compiler}
+    )
+
+
+def _return(ask: _Ask) -> _Done:
+    reason = ask.words("reason", "причина")
+    return _Done(replace(ask.case, division=None, parts=()), "accepted", {"reason": reason, "from": ask.case.division})
+
+
+def _begin(ask: _Ask) -> _Done:
+    return _Done(ask.case, "in_work", {})
+
+
+def _part(ask: _Ask) -> _Done:
+    waited_for = ask.case.part_due()
+    if waited_for is None:
+        raise _No("сведений для общего ответа больше никто не ждёт")
+    text = ask.words("text", "сведения", MAX_TEXT)
+    parts = tuple(replace(p, given_at=ask.now) if p is waited_for else p for p in ask.case.parts)
+    n = ask.case.replies + 1
+    return _Done(replace(ask.case, parts=parts, replies=n), None, {"division": waited_for.division, "n": n}, text)
+
+
+def _draft(ask: _Ask) -> _Done:
+    waited_for = ask.case.part_due()
+    if waited_for is not None:
+        raise _No(f"ещё нет сведений от подразделения {waited_for.division}")
+    kind = ask.one_of("kind", {"final": "окончательный", "interim": "промежуточный"}, "вид ответа")
+    text = ask.words("text", "текст ответа", MAX_TEXT)
+    until, condition = None, None
+    if kind == "interim":
+        if ask.args.get("until") is not None:
+            until = ask.future("until", "срок окончательного решения")
+        condition = str(ask.args.get("condition") or "").strip()[:MAX_REASON] or None
+        if until is None and condition is None:
+            raise _No("в промежуточном ответе нужен срок или условие окончательного решения (п. 7.8)")
+    reply = Reply(ask.case.replies + 1, kind, ask.actor.id, until, condition)
+    details = {"n": reply.n, "kind": kind, "until": until, "condition": condition}
+    return _Done(replace(ask.case, reply=reply, replies=reply.n), "draft", details, text)
+
+
+def _approve(ask: _Ask) -> _Done:
+    return _Done(ask.case, "approved", {"n": ask.case.reply.n if ask.case.reply else None})
+
+
+def _rework(ask: _Ask) -> _Done:
+    if ask.case.reply is not None and ask.case.reply.kind == "redirect":
+        raise _No("это перенаправление, проект готовил не исполнитель; разместите его или закройте сообщение")
+    return _Done(ask.case, "rework", {"n": ask.case.reply.n, "reason": ask.words("reason", "что доработать")})
+
+
+def _publish(ask: _Ask) -> _Done:
+    reply = ask.case.reply
+    assert reply is not None  # an approved case has one
+    details = {"n": reply.n, "kind": reply.kind, "url": str(ask.args.get("url") or "").strip()[:MAX_REASON] or None}
+    if reply.kind == "interim":
+        return _Done(replace(ask.case, owed=()), "in_work", {**details, "until": reply.until})
+    outcome = "redirected" if reply.kind == "redirect" else "answered"
+    return _Done(replace(ask.case, owed=(), outcome=outcome), "published", details)
+
+
+def _extend(ask: _Ask) -> _Done:
+    until = ask.future("until", "новый срок")
+    reason = ask.words("reason", "причина")
+    running = ask.case.running.get("answer")
+    if running is None:
+        raise _No("срок ответа не идёт")
+    if until <= running.due_at:
+        raise _No("новый срок не позже прежнего")
+    longest = ask.settings.desk.deadlines.extension
+    limit = ask.case.limit or due(running.due_at, term(longest), calendar_of(ask.settings))
+    if until > limit:
+        raise _No(f"срок продлевают не более чем на {longest}, то есть до {_local(limit, ask.settings)} (п. 7.9)")
+    clocks = tuple(replace(c, due_at=until) if c is running else c for c in ask.case.clocks)
+    case = replace(ask.case, clocks=clocks, limit=limit, owed=_with(ask.case.owed, "extension"))
+    draft = case.running.get("draft")
+    if draft is not None:
+        new = replace(draft, due_at=draft_due(until, ask.settings))
+        case = replace(case, clocks=tuple(new if c is draft else c for c in case.clocks))
+    return _Done(case, None, {"until": until, "reason": reason})
+
+
+def _redirect(ask: _Ask) -> _Done:
+    body = ask.words("body", "ответственный орган")
+    text = ask.words("text", "текст ответа", MAX_TEXT)
+    reply = Reply(ask.case.replies + 1, "redirect", ask.actor.id, body=body)
+    return _Done(replace(ask.case, reply=reply, replies=reply.n), "approved", {"n": reply.n, "body": body}, text)
+
+
+def _repeat(ask: _Ask) -> _Done:
+    earlier = ask.words("of", "номер прежнего сообщения", 20)
+    return _Done(replace(ask.case, repeat_of=earlier), None, {"of": earlier})
+
+
+def _notify(ask: _Ask) -> _Done:
+    kind = ask.one_of("kind", NOTICES, "извещение")
+    if kind not in ask.case.owed:
+        raise _No(f"извещать об этом автора не нужно: {NOTICES[kind]}")
+    url = str(ask.args.get("url") or "").strip()[:MAX_REASON] or None
+    return _Done(replace(ask.case, owed=tuple(o for o in ask.case.owed if o != kind)), None, {"kind": kind, "url": url})
+
+
+def _refuse(ask: _Ask) -> _Done:
+    ground = ask.one_of("ground", REFUSE_GROUNDS, "основание")
+    if ask.facts.emergency:  # never without a second look
+        return _Done(replace(ask.case, ground=ground, asked_by=ask.actor.id), "refusal", {"ground": ground})
+    return _Done(replace(ask.case, ground=ground, outcome="refused"), "closed", {"ground": ground})
+
+
+def _confirm(ask: _Ask) -> _Done:
+    if ask.actor.id == ask.case.asked_by:
+        raise _No("отказ по чрезвычайному сообщению подтверждает другой человек")
+    return _Done(replace(ask.case, outcome="refused"), "closed", {"ground": ask.case.ground})
+
+
+def _deny(ask: _Ask) -> _Done:
+    return _Done(replace(ask.case, ground=None, asked_by=None), "accepted", {"reason": ask.words("reason", "причина")})
+
+
+def _block(ask: _Ask) -> _Done:
+    if not ask.facts.author_id:
+        raise _No("автор неизвестен")
+    ground = ask.one_of("ground", BLOCK_GROUNDS, "основание")
+    until = ask.future("until", "срок блокировки")
+    return _Done(replace(ask.case, blocked=ground, blocked_until=until), None, {"ground": ground, "until": until})
+
+
+def _unblock(ask: _Ask) -> _Done:
+    if ask.case.blocked is None:
+        raise _No("автор по этому сообщению не заблокирован")
+    return _Done(replace(ask.case, blocked=None, blocked_until=None), None, {})
+
+
+def _close(ask: _Ask) -> _Done:
+    case = ask.case
+    if case.state == "published":
+        return _Done(case, "closed", {"outcome": case.outcome})
+    if ask.facts.deleted:
+        return _Done(replace(case, outcome="deleted"), "closed", {"outcome": "deleted"})
+    if case.state in ("new", "accepted") and ask.facts.reaction == "none":
+        return _Done(replace(case, outcome="none"), "closed", {"outcome": "none"})
+    raise _No(
+        "ответ ещё не размещён; закрыть без ответа можно то, на что реагирование не требуется, или удалённое автором"
+    )
+
+
+def _reopen(ask: _Ask) -> _Done:
+    reason = ask.words("reason", "причина")
+    fresh = replace(ask.case, division=None, parts=(), reply=None, outcome=None, ground=None, asked_by=None, limit=None)
+    return _Done(fresh, "accepted", {"reason": reason})
+
+
+_DO: dict[str, Callable[[_Ask], _Done]] = {
+    "accept": _accept,
+    "route": _route,
+    "return": _return,
+    "begin": _begin,
+    "part": _part,
+    "draft": _draft,
+    "approve": _approve,
+    "rework": _rework,
+    "publish": _publish,
+    "extend": _extend,
+    "redirect": _redirect,
+    "repeat": _repeat,
+    "notify": _notify,
+    "refuse": _refuse,
+    "confirm": _confirm,
+    "deny": _deny,
+    "block": _block,
+    "unblock": _unblock,
+    "close": _close,
+    "reopen": _reopen,
+}
+
+
+def _with(owed: tuple[str, ...], notice: str) -> tuple[str, ...]:
+    return owed if notice in owed else (*owed, notice)
+
+
+def _local(at: datetime, settings: Settings) -> str:
+    return at.astimezone(calendar_of(settings).zone).strftime("%d.%m.%Y %H:%M")
+
+
+# --- the clocks -------------------------------------------------------------------------------------------------------
+
+
+def _move_clocks(
+    old: Case, case: Case, facts: Facts, row: Transition, now: datetime, settings: Settings
+) -> tuple[Case, tuple[str, ...]]:
+    """Stop and start the clocks of this row; the names of those that were stopped after their end."""
+    clocks, late = [], []
+    for clock in case.clocks:
+        if clock.stopped_at is None and ("*" in row.stops or clock.name in row.stops):
+            if now > clock.due_at:
+                late.append(clock.name)
+            clock = replace(clock, stopped_at=now, stopped_by=row.verb)
+        clocks.append(clock)
+    case = replace(case, clocks=tuple(clocks))
+    for name in row.starts:
+        if not facts.historical:
+            case = _start(old, case, facts, name, row, now, settings)
+    return case, tuple(late)
+
+
+def _start(old: Case, case: Case, facts: Facts, name: str, row: Transition, now: datetime, settings: Settings) -> Case:
+    """The case with one more clock, where there is a reason for one."""
+    calendar, terms = calendar_of(settings), settings.desk.deadlines
+    division = None
+    if name == "answer":
+        if "answer" in case.running:
+            return case  # sending it on does not give more time
+        length = answer_term(facts.urgency, settings)
+        end = due(now, length, calendar)
+        if row.verb == "publish":  # an interim answer names the term of the final one, or a condition
+            length = term(terms.extension)
+            end = (old.reply.until if old.reply else None) or due(now, length, calendar)
+    elif name == "draft":
+        answer = case.running.get("answer")
+        if answer is None:
+            return case
+        length, end = term(terms.draft), draft_due(answer.due_at, settings)
+    elif name == "part":
+        waited_for = case.part_due()
+        if waited_for is None:
+            return case
+        division, length = waited_for.division, term(terms.part)
+        end = due(now, length, calendar)
+    else:
+        length = term(terms.return_ if name == "return" else getattr(terms, name))
+        end = due(now, length, calendar)
+    return replace(case, clocks=(*case.clocks, Clock(name, length.text, now, end, row.verb, division)))
+
+
+# --- the beginning ----------------------------------------------------------------------------------------------------
+
+
+def first_case(facts: Facts, deadlines: Mapping[str, datetime], settings: Settings) -> Case:
+    """The case of a message that the desk has not touched yet; its clocks run since it was collected."""
+    terms = settings.desk.deadlines
+    length = {"route": terms.route, "answer": answer_term(facts.urgency, settings).text}
+    clocks = tuple(
+        Clock(name, length.get(name, ""), facts.collected_at, at, "collect") for name, at in deadlines.items()
+    )
+    return Case(clocks=clocks)
+
+
+def corrected(case: Case, facts: Facts, deadlines: Mapping[str, datetime], settings: Settings) -> Case:
+    """The case with the terms that a later correction of the message has set."""
+    if case.state == "new":
+        return replace(case, clocks=first_case(facts, deadlines, settings).clocks)
+    moved = (
+        replace(c, due_at=deadlines[c.name]) if c.stopped_at is None and c.name in deadlines else c for c in case.clocks
+    )
+    return replace(case, clocks=tuple(moved))
