@@ -1,7 +1,7 @@
 """Names of places in a text: a gazetteer whose every case form, adjective and demonym is generated, and its matcher.
 
 A gazetteer is a CSV with a header; `name, kind` are needed, `district, parent, lat, lon, aliases (;), adjectives (;)`
-are used when there. The first row is the centre of the home district: its rows win over namesakes, places farther than
+are used when there; so is `near` (1 or 0). The first row is the centre of the home district: its rows win over namesakes, places farther than
 `NEAR_KM` from it are "elsewhere".
 """
 
@@ -427,8 +427,9 @@ def _number(text: str | None) -> float | None:
 def _entry(row: dict[str, str], home: str, centre: tuple[float, float] | None, near: set[str]) -> Entry:
     lat, lon = _number(row.get("lat")), _number(row.get("lon"))
     district = (row.get("district") or "").strip()
-    close = district in near
-    if centre and lat is not None and lon is not None:
+    told = (row.get("near") or "").strip()  # said by the file, else by the distance
+    close = told == "1" if told in ("0", "1") else district in near
+    if not told and centre and lat is not None and lon is not None:
         close = close or _km(centre, (lat, lon)) <= NEAR_KM
     return Entry(
         name=row["name"].strip(),
