@@ -293,7 +293,7 @@ def _told(done: Any) -> Iterator[str]:
     if done.dry:
         yield f"просмотрено {done.total}, оценено заново {done.judged}; изменилось бы: {changes}"
     else:
-        yield f"оценено заново {done.judged}, изменено {done.changed} ({changes}), новых чрезвычайных {done.emergencies}"
+        yield f"оценено заново {done.judged}, изменено {done.changed} ({changes}), новых ЧП {done.emergencies}"
     if done.failed:
         yield f"не оценено {done.failed}: классификатор не справился, подробности в журнале"
     if done.interrupted:
@@ -312,3 +312,36 @@ def _bar(total: int) -> Iterator[Any]:
     with Progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=out, transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda n: bar.advance(task, n)
+
+
+@gazetteer.command("build")
+def gazetteer_build(
+    register: Annotated[str, typer.Argument(metavar="CSV", help="Реестр: code, name, type, parent (например ОКТМО).")],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="Куда записать справочник.")],
+    geonames: Annotated[
+        str | None, typer.Option("--geonames", metavar="FILE", help="Выгрузка GeoNames: координаты, реки, горы.")
+    ] = None,
+    district: Annotated[str, typer.Option("--district", help="Свой район, если в реестре их несколько.")] = "",
+    centre: Annotated[str, typer.Option("--centre", help="Центр района, если программа выбрала не тот.")] = "",
+    near: Annotated[list[str] | None, typer.Option("--near", help="Соседний район; можно несколько.")] = None,
+    radius: Annotated[float, typer.Option("--radius", min=1, max=2000, help="Что вокруг брать, км.")] = 100.0,
+    force: Annotated[bool, typer.Option("--force", help="Заменить существующий файл.")] = False,
+) -> None:
+    """Собрать справочник мест другого района; затем classifier.gazetteer в config.yaml."""
+    from classifier import gazetteer_build as build
+    from classifier.gazetteer_read import read_geonames, read_register
+    from classifier.places import Gazetteer
+    from settings import ConfigError
+
+    if Path(out).exists() and not force:
+        raise ConfigError(f"{out}: файл уже есть; назовите другой или добавьте --force")
+    units, skipped = read_register(Path(register))
+    points = read_geonames(Path(geonames)) if geonames else []
+    built = build.build(units, points, district=district, centre=centre, near=near or (), radius_km=radius)
+    _write(out, build.as_csv(built.rows))
+    Gazetteer.load(Path(out))
+    say(f"записано: {out}; мест {len(built.rows)}; район: {built.district}, центр: {built.centre}")
+    if built.located < built.lived:
+        say(f"без координат: {built.lived - built.located} из {built.lived}; добавьте --geonames или lat и lon")
+    if skipped:
+        say(f"пропущены строки с типами: {', '.join(skipped[:10])}")
