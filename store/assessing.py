@@ -8,12 +8,17 @@ from typing import Any
 
 from sqlalchemy import delete, func, insert, select
 
-from store.db import Tx
+from store.db import Tx, rows_in
 from store.tables import NEVER, alerts, judgements, places
 from store.values import Assessment
 from store.views import alert_view, dump, message_view
 
 MACHINE = "classifier"
+DONE = 4
+"""Place in the queue of what is answered or closed: behind all that is open, before the historical."""
+HISTORICAL = 5
+"""Priorities from here on are those of messages from before the first sight of their page."""
+
 # Fields that a person corrects together: one means little without the other.
 _TOGETHER = {
     "topic": ("topic", "topic_group", "topic_confidence"),
@@ -60,7 +65,7 @@ def priority(fields: Mapping[str, Any], historical: bool) -> int:
         found = 3
     else:
         found = 2
-    return found + 5 if historical else found
+    return found + HISTORICAL if historical else found
 
 
 def columns(fields: Mapping[str, Any], deadlines: Mapping[str, Any] | None, historical: bool) -> dict[str, Any]:
@@ -121,10 +126,12 @@ def reassess(
     fields = merged(row, assessment, text_changed=text_changed, alerted=alerted)
     if row["assessment"] is not None and fields != row["assessment"]:
         remember(tx, row)
-    before = {k: datetime.fromisoformat(v) for k, v in (row["deadlines"] or {}).items()}
-    clocks = {} if row["historical"] else {**{k: utc(v) for k, v in deadlines.items()}, **before}
+    clocks = {k: datetime.fromisoformat(v) for k, v in (row["deadlines"] or {}).items()}
+    if row["status"] == "new" and not row["historical"]:  # the desk's clocks are the desk's matter
+        clocks = {**{k: utc(v) for k, v in deadlines.items()}, **clocks}
     set_places(tx, row["id"], fields)
-    return {**columns(fields, clocks, row["historical"]), "assessed_at": tx.now}
+    values = {**columns(fields, clocks, row["historical"]), "assessed_at": tx.now}
+    return {**values, "priority": DONE} if row["priority"] == DONE else values
 
 
 def expand(names: Sequence[str]) -> set[str]:
@@ -163,7 +170,7 @@ def alerted_among(tx: Tx, ids: Sequence[int]) -> set[int]:
     """Which of these messages have an alert."""
     if not ids:
         return set()
-    return set(tx.execute(select(alerts.c.message_id).where(alerts.c.message_id.in_(ids))).scalars())
+    return {r.message_id for r in rows_in(tx.conn, select(alerts.c.message_id), alerts.c.message_id, ids)}
 
 
 def raise_alerts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -193,5 +200,5 @@ def raise_alerts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(str(a["id"]) for a in new if a["id"] in landed)
 
 
-def message_event(tx: Tx, kind: str, row: Mapping[str, Any]) -> None:
-    tx.emit(f"otklik.message.{kind}", row["id"], dump(message_view(row)))
+def message_event(tx: Tx, kind: str, row: Mapping[str, Any]) -> int:
+    return tx.emit(f"otklik.message.{kind}", row["id"], dump(message_view(row)))

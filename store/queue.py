@@ -10,6 +10,8 @@ from sqlalchemy import Select, literal, select, tuple_, update
 
 from settings import USAGE
 from store.assessing import (
+    DONE,
+    HISTORICAL,
     alerted_among,
     clean,
     columns,
@@ -21,9 +23,9 @@ from store.assessing import (
     set_places,
     utc,
 )
-from store.db import Database, Tx, rows_in
+from store.db import Database, Tx, chunks, rows_in
 from store.errors import NotFound, NotHeld, StoreError
-from store.tables import WAITING, alerts, judgements, messages, places, revisions
+from store.tables import TIMED, WAITING, alerts, judgements, messages, places, revisions
 from store.values import Place, QueueFilter
 from store.views import BLANK, alert_view, message_view, plain
 
@@ -81,6 +83,8 @@ def _filtered(f: QueueFilter) -> Select[Any]:
     for flag, wanted in ((m.emergency, f.emergency), (m.historical, f.historical)):
         if wanted is not None:
             query = query.where(flag if wanted else ~flag)
+    if f.historical is not None:  # says the same once more, by the column that lists are sorted by
+        query = query.where(m.priority >= HISTORICAL if f.historical else m.priority < HISTORICAL)
     if f.deleted is not None:
         query = query.where(m.deleted_at.isnot(None) if f.deleted else m.deleted_at.is_(None))
     if f.topic is not None:
@@ -88,7 +92,9 @@ def _filtered(f: QueueFilter) -> Select[Any]:
     if f.place is not None:
         query = query.where(m.id.in_(select(places.c.message_id).where(places.c.place == fold(f.place.strip()))))
     if f.overdue is not None:
-        query = query.where(WAITING, m.due_at < utc(f.overdue))
+        query = query.where(TIMED, m.due_at < utc(f.overdue))
+    if f.division is not None:
+        query = query.where(m.division == f.division)
     if f.search is not None and (words := fold(f.search).split()):
         for word in words:
             query = query.where(m.folded.contains(clean(word), autoescape=True))
@@ -97,7 +103,12 @@ def _filtered(f: QueueFilter) -> Select[Any]:
 
 def _ordered(conn: Any, query: Select[Any], f: QueueFilter) -> Select[Any]:
     m = messages.c
-    orders = {"queue": (_BY_QUEUE, False), "newest": ((m.id,), True), "id": ((m.id,), False)}
+    orders: dict[str, tuple[tuple[Any, ...], bool]] = {
+        "queue": (_BY_QUEUE, False),
+        "due": ((m.due_at, m.id), False),
+        "newest": ((m.id,), True),
+        "id": ((m.id,), False),
+    }
     if f.order not in orders:
         raise ValueError(f"unknown order {f.order!r}")
     keys, descending = orders[f.order]
@@ -192,6 +203,8 @@ def correct(
             "assessed_at": row["assessed_at"] or tx.now,
             "corrected": {"by": clean(by), "at": tx.now, "fields": sorted(expand([*before, *said]))},
         }
+        if row["priority"] == DONE:
+            values["priority"] = DONE
         tx.execute(update(messages).where(messages.c.id == wanted).values(**values))
         set_places(tx, wanted, fields)
         row.update(values)
@@ -236,26 +249,35 @@ def _place(value: Any) -> dict[str, Any]:
 # --- leases -----------------------------------------------------------------------------------------------------------
 
 
-def take(db: Database, consumer: str, limit: int, lease_s: float, now: datetime) -> list[dict[str, Any]]:
+def take(
+    db: Database, consumer: str, limit: int, lease_s: float, now: datetime, *, historical: bool = False
+) -> list[dict[str, Any]]:
     """Lease up to `limit` messages to `consumer` for `lease_s` seconds, in the order of the queue.
 
-    Nobody else gets them until the lease runs out; deleted ones are not handed over.
+    Nobody else gets them until the lease runs out; deleted ones are not handed over, those from before the first sight
+    of their page only with `historical`.
     """
 
     def work(tx: Tx) -> list[dict[str, Any]]:
         m = messages.c
         free = m.lease_until.is_(None) | (m.lease_until <= tx.now)
         query = select(messages).where(WAITING, free).order_by(*_BY_QUEUE).limit(limit)
+        if not historical:
+            query = query.where(m.priority < HISTORICAL)
         if not tx.is_sqlite:
             query = query.with_for_update(skip_locked=True)
         rows = tx.execute(query).mappings().all()
-        if rows:
-            until = tx.now + timedelta(seconds=lease_s)
-            taken = update(messages).where(m.id.in_([r["id"] for r in rows]))
-            tx.execute(taken.values(lease_by=clean(consumer), lease_until=until))
+        lease = {"lease_by": clean(consumer), "lease_until": tx.now + timedelta(seconds=lease_s)}
+        _set(tx, [r["id"] for r in rows], lease)
         return [plain(message_view(r)) for r in rows]
 
     return db.transact(work, utc(now))
+
+
+def _set(tx: Tx, ids: Sequence[int], values: Mapping[str, Any]) -> None:
+    """The same values for all these messages, as many at a time as a statement may have parameters."""
+    for part in chunks(ids):
+        tx.execute(update(messages).where(messages.c.id.in_(part)).values(**values))
 
 
 def ack(db: Database, ids: Sequence[str], consumer: str, now: datetime) -> int:
@@ -292,7 +314,7 @@ def _end_leases(db: Database, ids: Sequence[str], consumer: str | None, now: dat
                 refused.append(shown)
         if good:
             values: dict[str, Any] = {"acked_at": tx.now} if done else {"lease_by": None, "lease_until": None}
-            tx.execute(update(messages).where(m.id.in_(good)).values(**values))
+            _set(tx, good, values)
         return len(good) + already, refused
 
     count, refused = db.transact(work, utc(now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
@@ -13,6 +14,7 @@ from sqlalchemy import text
 
 from store import Store, StoreError
 from store.admin import backup, current_version, restore, verify
+from store.ledger import compare
 from store.values import Coverage, Outcome, QueueFilter
 from tests.store.build import EMERGENCY, NOW, PAGE, judged, landing, mark, photo, see, together
 
@@ -277,24 +279,51 @@ def test_the_database_is_not_its_own_backup(sqlite_url):
         restore(sqlite_url, sqlite_url.removeprefix("sqlite:///"), force=True)
 
 
+WRITERS, BATCHES, SIZE = 2, 30, 5
+
+
+def _batch(writer: int, i: int) -> list:
+    return [judged(f"{writer}-{i}-{k}", f"пожар {i}", EMERGENCY) for k in range(SIZE)]
+
+
 def _write(url: str, file: str, role: int) -> int:
     if role == 0:
         for i in range(3):
             backup(url, f"{file}{i}")
         return 0
     with Store.open(url) as store:
-        for i in range(30):
-            store.land(landing(*(judged(f"{role}-{i}-{k}", "пожар", EMERGENCY) for k in range(5))), NOW)
+        for i in range(BATCHES):
+            store.land(landing(*_batch(role, i)), NOW)
     return 0
 
 
-def test_a_backup_is_one_moment_while_others_write(store_url, tmp_path):
+def test_a_backup_under_load_is_one_moment_and_grows_into_the_ledger(store_url, tmp_path):
     with Store.open(store_url) as store:
         see(store)
-    together(_write, [(store_url, f"{tmp_path}/copy", role) for role in range(3)])
-    for i in range(3):
-        assert verify(f"sqlite:///{tmp_path}/copy{i}") == []
+    together(_write, [(store_url, f"{tmp_path}/copy", role) for role in range(WRITERS + 1)])
     assert verify(store_url) == []
+    told = [j.comment for w in range(1, WRITERS + 1) for i in range(BATCHES) for j in _batch(w, i)]
+    ledger = [
+        json.dumps({"network": c.network, "external_id": c.external_id, "text": c.text, "deleted": False}) for c in told
+    ]
+    for i in range(3):
+        copy = f"sqlite:///{tmp_path}/copy{i}"
+        assert verify(copy) == []
+        # Of each writer's batches the first so many, whole: nothing later without what was before it.
+        missing = compare(copy, ledger).lost
+        assert missing == [j.comment.external_id for w in range(1, WRITERS + 1) for i in _lost(missing, w) for j in i]
+    restore(store_url, tmp_path / "copy1", force=True)
+    with Store.open(store_url) as store:  # what is missing is still in the network
+        for writer in range(1, WRITERS + 1):
+            for i in range(BATCHES):
+                store.land(landing(*_batch(writer, i)), NOW)
+    assert compare(store_url, ledger).agrees and verify(store_url) == []
+
+
+def _lost(missing: list[str], writer: int) -> list[list]:
+    """The batches of a writer from the first one that is missing on."""
+    mine = [int(m.split("-")[1]) for m in missing if m.startswith(f"c{writer}-")]
+    return [_batch(writer, i) for i in range(min(mine, default=BATCHES), BATCHES)]
 
 
 # --- verify -----------------------------------------------------------------------------------------------------------

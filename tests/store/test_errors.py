@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from settings import OtklikError
 from store import Store, StoreError
+from store.admin import backup, restore
 from tests.store.build import NOW, dense, judged, landing, see
 
 
@@ -168,7 +170,7 @@ def test_a_full_disk_loses_nothing(sqlite_url):
 def test_a_really_full_disk(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", disk], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1200k", "none", disk], capture_output=True).returncode:
         pytest.skip("mounting is not allowed here")
     try:
         with Store.open(f"sqlite:///{disk}/otklik.db") as store:
@@ -178,6 +180,46 @@ def test_a_really_full_disk(tmp_path):
             one_sentence(e.value)
             assert [m["external_id"] for m in store.messages()] == ["cнет воды0"]
             assert dense(store)
+    finally:
+        subprocess.run(["umount", "-l", disk], check=False)
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not sys.platform.startswith("linux"), reason="mounting a small disk needs root"
+)
+def test_a_directory_for_reading_only_and_a_disk_without_room(tmp_path):
+    """What is written beside the database: the database itself, its locks, a backup, the file of a restore."""
+    source = f"sqlite:///{tmp_path}/source.db"
+    with Store.open(source) as store:
+        land(store, 20)
+    backup(source, tmp_path / "good.db")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        shutil.copy(tmp_path / "source.db", disk / "otklik.db")
+        (disk / "ballast").write_bytes(b"x" * (shutil.disk_usage(disk).free - 16384))
+        for work in (
+            lambda: backup(source, disk / "copy.db"),
+            lambda: restore(f"sqlite:///{disk}/new.db", tmp_path / "good.db"),
+            lambda: restore(f"sqlite:///{disk}/otklik.db", tmp_path / "good.db", force=True),
+        ):
+            with pytest.raises(StoreError, match=r"нет места|кончилось место|чтения или записи") as e:
+                work()
+            one_sentence(e.value)
+        left = {p.name for p in disk.iterdir()}  # and nothing half-done lies about
+        assert left <= {"ballast", "otklik.db", "otklik.db-wal", "otklik.db-shm"}
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        for work in (
+            lambda: Store.open(f"sqlite:///{disk}/new.db"),
+            lambda: Store.open(f"sqlite:///{disk}/otklik.db").try_lock("x"),
+            lambda: backup(source, disk / "copy.db"),
+            lambda: restore(f"sqlite:///{disk}/otklik.db", tmp_path / "good.db", force=True),
+        ):
+            with pytest.raises(StoreError, match="только для чтения") as e:
+                work()
+            one_sentence(e.value)
     finally:
         subprocess.run(["umount", "-l", disk], check=False)
 

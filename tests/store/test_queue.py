@@ -8,6 +8,8 @@ from datetime import timedelta
 import pytest
 
 from store import NotFound, NotHeld, QueueFilter, Store, StoreError
+from store.assessing import alerted_among
+from store.queue import _set
 from store.values import Author, Place
 from tests.store.build import (
     EMERGENCY,
@@ -209,9 +211,26 @@ def taken(store, consumer="a", limit=99, lease=60, now=NOW):
 
 def test_taking_follows_the_queue_and_nobody_gets_it_twice(full):
     assert taken(full, limit=3) == ["5", "4", "2"]
-    assert taken(full, "b") == ["3", "7", "1", "6"]
+    assert taken(full, "b") == ["3", "7", "1"]
     assert taken(full) == taken(full, "b") == []
     assert full.message("5", full=True)["delivery"]["consumer"] == "a"
+
+
+def test_old_messages_are_handed_over_only_when_asked_for(full):
+    assert "6" not in taken(full)
+    assert [m["id"] for m in full.take("b", 9, 60, NOW, historical=True)] == ["6"]
+    assert full.ack(["6"], "b", NOW) == 1
+
+
+def test_more_messages_than_a_statement_has_parameters(full):
+    """PostgreSQL's protocol counts them in 16 bits."""
+    many = range(1, 70_001)
+    full._db.transact(lambda tx: _set(tx, many, {"lease_by": "a"}), NOW)
+    assert full._db.transact(lambda tx: alerted_among(tx, many), NOW) == {5}
+    assert full.ack([str(i) for i in (1, 2, 3, 4, 5)], "a", NOW) == 5
+    with pytest.raises(NotHeld) as e:
+        full.ack([str(i) for i in many], "a", NOW)
+    assert e.value.done == 7 and len(e.value.ids) == 70_000 - 7
 
 
 def test_an_expired_lease_is_taken_again_and_the_first_holder_told(full):
@@ -288,7 +307,8 @@ def test_attachments_of_a_message_without_text(store):
     ("wanted", "index"),
     [
         ({"limit": 50}, "ix_messages_queue"),
-        ({"overdue": NOW, "limit": 50}, "ix_messages_waiting"),
+        ({"overdue": NOW, "limit": 50}, "ix_messages_due"),
+        ({"overdue": NOW, "order": "due", "limit": 50}, "ix_messages_due"),
         ({"place": "x", "limit": 50}, "message_places"),
         ({"topic": "x", "limit": 50}, "ix_messages_topic"),
     ],
