@@ -325,7 +325,7 @@ class RoomJudge:
 
     def _idle_talk(self, scores: topics.Scores, i: int, probability: float, total: int) -> bool:
         """The model is sure that the text is no message to anybody, and no place of ours is named."""
-        return scores.required[i] < 0.2 and scores.concerns[i] < 0.2 and probability < 0.05 and not total & self._home
+        return scores.required[i] < 0.2 and scores.concerns[i] < 0.2 and probability < 0.01 and not total & self._home
 
     def _guarded(self, match: rules.Match, guards: Sequence[rules.Match], masks: Sequence[int]) -> str | None:
         """Why the match does not count, or None."""
