@@ -53,6 +53,7 @@ class Visit:
     check: Callable[[], None]
     since: datetime | None = None
     full: bool = False
+    blind: bool = False  # the page's posts can't be listed: what is refused then tells nothing of a single post
 
     def run(self) -> None:
         """List, decide, read. What came is landed even when it ends with an error."""
@@ -132,7 +133,7 @@ class Visit:
         if since is None and not self.full and last_success is not None:
             since = last_success - RECENT_OVERLAP if last_success <= now else None
         found: dict[str, Post] = {}
-        self._gather(found, self.collector.posts(self.page, since))
+        self.blind = not self._gather(found, self.collector.posts(self.page, since))
         # A list that shows nothing of what stood in it is not believed: the posts themselves are asked.
         listed = {p.kind for p in found.values()}
         unlisted = {
@@ -160,8 +161,8 @@ class Visit:
             )
         return list(found.values())
 
-    def _gather(self, found: dict[str, Post], posts: Iterable[Post]) -> None:
-        """Add `posts`; an error that does not concern the whole page is told, what came before it is kept."""
+    def _gather(self, found: dict[str, Post], posts: Iterable[Post]) -> bool:
+        """Add `posts`; an error that does not end the page's run is told (False), what came before it is kept."""
         try:
             for post in posts:
                 self.check()
@@ -170,6 +171,8 @@ class Visit:
             if e.page_wide or isinstance(e, Unauthorised | RateLimited):
                 raise
             self.tally.problem(e.outcome, str(e), e.code)
+            return False
+        return True
 
     def _due(self, state: PostState, now: datetime) -> bool:
         watch = timedelta(seconds=self.settings.watch)
@@ -186,7 +189,13 @@ class Visit:
             return "denied"
         if self.full or (state is not None and state.post.gone):  # back again: its comments are taken for deleted
             return "full"
-        if state is not None and state.post.denied and state.next_check_at and state.next_check_at > now:
+        if (
+            state is not None
+            and state.post.denied
+            and state.next_check_at is not None
+            and state.next_check_at > now
+            and post.counter in (None, state.post.counter)  # a new comment is reason enough to ask again
+        ):
             return "denied"
         if state is None or state.walked_at is None:
             if self.state.last_success_at is None and self._too_old(post, now):
@@ -222,6 +231,8 @@ class Visit:
             known_at = state.next_check_at if state is not None and state.post.denied else None
             if known_at is not None and known_at > now:
                 check_at = known_at
+            elif self.blind:
+                check_at = now
             self.buffer.mark(PostMark(post, now, next_check_at=check_at))
         elif what in ("baseline", "empty"):
             walked = "baseline" if what == "baseline" else "full"

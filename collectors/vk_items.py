@@ -20,8 +20,8 @@ WORDS = {"post": "wall", "photo": "photo", "video": "video", "topic": "topic"}
 KINDS = {word: kind for kind, word in WORDS.items()}
 _POST_ID = re.compile(r"(wall|photo|video|topic)(-?\d+)_(\d+)")
 _BOARD_ANSWER = re.compile(r"\[(?:id|club|public)\d+:bp-\d+_(\d+)\|")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u2028\u2029\ud800-\udfff]")
-MAX_TEXT = 65_536
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+MAX_TEXT = 2**20  # far above what VK lets anybody write
 _BIG = 2**63
 MAX_TIME = 253_402_300_799  # 9999-12-31
 

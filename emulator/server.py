@@ -31,6 +31,7 @@ import orjson
 
 from emulator.faults import CONTENT, Fault, Plan
 from emulator.vk import Behaviour, VkFace
+from emulator.wire import dumps
 from emulator.world import World
 from settings import ConfigError, OtklikError
 
@@ -131,7 +132,7 @@ class Emulator:
         try:
             self._server = _Server((host, port), self)
         except (OSError, OverflowError) as e:
-            reason = getattr(e, "strerror", None) or "такого порта нет"
+            reason = os_problem(e) if isinstance(e, OSError) else "такого порта нет"
             raise OtklikError(f"порт {port} не открывается ({reason}); выберите другой или 0") from None
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name="emulator")
         self._thread.start()
@@ -227,7 +228,7 @@ class Emulator:
         answer = self.face.answer(method, params, self.plan, fault if of_content else None)
         if fault is not None and fault.kind == "null":
             answer = {"response": None}
-        out.send_faulty(orjson.dumps(answer), None if of_content else fault)
+        out.send_faulty(dumps(answer), None if of_content else fault)
 
     def _admin(self, request: _Request, out: _Out) -> None:
         what = request.path.removeprefix("/_otklik/")
@@ -236,7 +237,7 @@ class Emulator:
             if request.verb != "GET":
                 raise _Bad(405)
             if what == "ledger":
-                out.send(200, self.world.ledger_ndjson().encode(), "application/x-ndjson")
+                out.send(200, self.world.ledger_ndjson().encode(errors="replace"), "application/x-ndjson")
                 return
             if what == "requests":
                 with self._log_lock:

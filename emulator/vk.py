@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 import emulator.vk_methods  # noqa: F401  (fills METHODS)
 from emulator import vkscript
 from emulator.faults import VK_CODES, Fault, Plan
 from emulator.vk_params import COMMON, METHODS, ApiError, check_version, read_values, version_number
+from emulator.wire import dumps
 from emulator.world import THREADED, Comment, Page, Post, Shaker, Shown, World, shown
 
 VERSION = "5.199"
@@ -211,8 +210,8 @@ class VkFace:
         except vkscript.RuntimeFault as e:
             raise ApiError(13, str(e)) from None
         try:
-            size = len(orjson.dumps(value))
-        except orjson.JSONEncodeError:
+            size = len(dumps(value))
+        except (TypeError, ValueError, RecursionError):
             raise ApiError(13, "value can't be shown") from None
         if size > EXECUTE_BYTES:
             raise ApiError(13, "response size is too big")

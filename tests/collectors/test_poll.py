@@ -122,8 +122,9 @@ def test_the_pages_own_answers_never_enter_the_queue(r: Rig) -> None:
     r.collect()
     r.world.advance(1)
     own = r.world.add_comment(r.post(), FIRE, r.page().author_id)
+    r.say("Нет воды")
     report = r.collect()
-    assert (report.landed.new, report.landed.own, report.landed.alerts) == (1, 1, ())
+    assert (report.landed.new, report.landed.own, report.landed.alerts) == (2, 1, ())
     assert all(e["data"].get("external_id") != r.key(own) for e in r.events())
     taken = r.store.take("somebody", 100, 60, datetime.now(UTC))
     assert taken and r.key(own) not in {m["external_id"] for m in taken}
@@ -268,6 +269,19 @@ def test_a_denied_post_is_told_of_asked_again_tomorrow_and_read_when_it_opens(li
     hide(r.post(), hidden=False)
     r.world.advance(86400 + 60)
     assert r.collect().exit_code == 0
+    r.agrees()
+
+
+def test_a_refusal_that_passes_hides_no_new_comment_for_a_day(lite: Rig) -> None:
+    r = lite
+    r.collect()
+    r.say("Вопрос")
+    r.emulator.plan = Plan.parse("wall.getComments:error=15")
+    assert r.collect().exit_code == 1
+    r.emulator.plan = Plan.parse(None)
+    fire = r.key(r.say(FIRE))
+    assert r.collect().exit_code == 0
+    assert fire in r.stored() and len(r.alerts()) == 1
     r.agrees()
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.vk_items import (
+    MAX_TEXT,
     Authors,
     Target,
     attachments,
@@ -232,4 +233,5 @@ def test_what_is_no_number(value: object) -> None:
 def test_clean() -> None:
     assert clean("а\x00б\x1b[0m\u2028\ud800в\n\tг") == "аб[0mв\n\tг"
     assert clean(5) == ""
-    assert len(clean("я" * 100_000)) == 65_536
+    assert clean("я" * 100_000) == "я" * 100_000
+    assert len(clean("я" * (MAX_TEXT + 5))) == MAX_TEXT
