@@ -114,7 +114,7 @@ def main() -> int:
     if "schedules" in asked.parts:
         good &= schedules(asked.schedules)
     if "faults" in asked.parts:
-        good &= pytest(["tests/collectors", "tests/emulator"], OTKLIK_LONG="1")
+        good &= pytest(["tests/collectors", "tests/emulator", "tests/test_faults.py"], OTKLIK_SOAK="1")
     if "clocks" in asked.parts:
         good &= clocks(asked.cases)
     return 0 if good else 1
