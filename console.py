@@ -93,7 +93,9 @@ def begin(options: State) -> None:
 def console(*, err: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=err, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    # Without a colour system rich writes no escape at all: NO_COLOR stands for "plain", not for "bold in one colour".
+    system = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(stderr=err, color_system=system, highlight=False, soft_wrap=False, emoji=False, markup=False)
 
 
 def say(text: str) -> None:

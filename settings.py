@@ -225,8 +225,20 @@ def os_problem(e: OSError) -> str:
         errno.EROFS: "только для чтения",
         errno.ENOSPC: "нет места на диске",
         errno.ENXIO: "это не файл",
+        errno.EEXIST: "такой файл уже есть",
+        errno.EBUSY: "занято другой программой",
+        errno.EIO: "ошибка диска",
+        errno.EDQUOT: "исчерпана квота на диске",
+        errno.EFBIG: "файл слишком велик",
+        errno.EMFILE: "открыто слишком много файлов",
+        errno.ENFILE: "открыто слишком много файлов",
+        errno.ENOLCK: "замки файлов здесь не работают",
+        errno.ENOTSUP: "это здесь не работает",
+        errno.EADDRINUSE: "занят другой программой",
+        errno.EADDRNOTAVAIL: "такого адреса здесь нет",
     }
-    return known.get(e.errno or 0) or e.strerror or type(e).__name__
+    number = e.errno or 0
+    return known.get(number) or f"ошибка {errno.errorcode.get(number, type(e).__name__)}"
 
 
 # --- small value types -----------------------------------------------------------------------------------------------

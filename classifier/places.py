@@ -17,7 +17,7 @@ from pathlib import Path
 
 from classifier import text as texts
 from classifier.words import Speller, Word, morph
-from settings import ConfigError
+from settings import ConfigError, os_problem
 from store.values import Place
 
 NEAR_KM = 60.0
@@ -188,7 +188,7 @@ class Gazetteer:
                     )
                 return cls(reader, str(path))
         except (OSError, UnicodeDecodeError, csv.Error) as e:
-            reason = getattr(e, "strerror", None) or "это не CSV в UTF-8"
+            reason = os_problem(e) if isinstance(e, OSError) else "это не CSV в UTF-8"
             raise ConfigError(
                 f"{path}: не читается справочник мест ({reason}); проверьте classifier.gazetteer"
             ) from None

@@ -44,6 +44,7 @@ def choose_pages(settings: Settings, only: Sequence[str], store: Store | None = 
 def plan(store: Store, settings: Settings, only: Sequence[str], now: datetime) -> list[dict[str, Any]]:
     """What `collect` would do now, without a call to any network: pages in order, posts known and due."""
     lines = []
+    visited = {(s.page.network, s.page.id) for s in store.page_states() if s.last_success_at is not None}
     for index, page in choose_pages(settings, only, store):
         known = store.resolved(page.network, page.id)
         ref = known[0] if known else None
@@ -54,7 +55,7 @@ def plan(store: Store, settings: Settings, only: Sequence[str], now: datetime) -
                 "network": page.network,
                 "id": ref.id if ref else page.id,
                 "title": page.title or (ref.title if ref else ""),
-                "first_time": ref is None or not states,
+                "first_time": ref is None or (ref.network, ref.id) not in visited,
                 "first_depth": settings.collect.first_depth,
                 "posts_known": len(states),
                 "posts_due": sum(1 for s in states if s.next_check_at is None or s.next_check_at <= now),

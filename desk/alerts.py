@@ -322,8 +322,8 @@ class Deliverer:
 
     # once
 
-    def deliver_due(self, now: datetime | None = None) -> list[Report]:
-        """Deliver what is due, once, all channels at the same time; what each sending did.
+    def deliver_due(self, now: datetime | None = None, *, only: str | None = None) -> list[Report]:
+        """Deliver what is due, once, all channels at the same time; what each sending did. `only`: of this alert.
 
         Takes at most about `CLAIM_TIMEOUTS` channel timeouts. Raises `StoreError` of the store.
         """
@@ -340,6 +340,7 @@ class Deliverer:
                 alerts.escalate_after,
                 max(alerts.retry_every, 1.0),
                 alerts.max_attempts,
+                only,
             )
             if jobs:
                 work.append((channel, jobs))

@@ -28,7 +28,7 @@ def alerts_list(
     if ctx.invoked_subcommand:
         return
     with current().store() as store:
-        found = [a for a in store.alerts() if every or not a.get("acknowledged_at")]
+        found = store.alerts(None if every else ("raised", "escalated"))
     emit(found) if as_json else _show("alerts", found)
 
 
@@ -61,8 +61,12 @@ def alerts_drill(
     state = current()
     with state.store() as store:
         alert = store.raise_drill(text, utc_now())
-        results = Deliverer(store, state.settings).deliver_due()
-    say(f"учебная тревога {alert}: доставлено {sum(r.ok for r in results)} из {len(results)}")
+        deliverer = Deliverer(store, state.settings)
+        results = deliverer.deliver_due(only=alert)
+    if not deliverer.channels:
+        say(f"учебная тревога {alert}: никому не доставлена; добавьте канал в alerts.head")
+    else:
+        say(f"учебная тревога {alert}: доставлено {sum(r.ok for r in results)} из {len(results)}")
     finish(0 if results and all(r.ok for r in results) else 1)
 
 

@@ -70,9 +70,18 @@ DEADLINE = {
     "publish": "разместить",
     "part": "сведения для общего ответа",
 }
+CORRECTED = {
+    "urgency": "важность",
+    "emergency": "чрезвычайность",
+    "topic": "тема",
+    "places": "место",
+    "reaction": "реагирование",
+    "conduct": "поведение",
+    "reasons": "доводы",
+}
 ALERT_STATE = {
     "raised": ("ждёт подтверждения", "bold red"),
-    "escalated": ("передана дальше, ждёт подтверждения", "bold red"),
+    "escalated": ("передана дальше", "bold red"),
     "acknowledged": ("подтверждена", "green"),
 }
 
@@ -186,9 +195,17 @@ def queue(messages: Iterable[Mapping[str, Any]], *, zone: str, now: datetime | N
 
 
 def message(
-    message: Mapping[str, Any], *, zone: str, now: datetime | None = None, names: Names | None = None
+    message: Mapping[str, Any],
+    *,
+    zone: str,
+    now: datetime | None = None,
+    names: Names | None = None,
+    pages: Mapping[tuple[str, str], str] | None = None,
 ) -> RenderableType:
-    """`queue show`: everything about one message, with its revisions, judgements and alerts where given."""
+    """`queue show`: everything about one message, with its revisions, judgements and alerts where given.
+
+    `pages`: network and id of a page -> its title.
+    """
     names, now = names or {}, now or utcnow()
     author = message.get("author") or {}
     grid = Table.grid(padding=(0, 2))
@@ -204,11 +221,17 @@ def message(
     row("Группа тем", _name(message.get("topic_group"), names))
     row("Место", _places(message))
     row("Реагирование", REACTION.get(str(message.get("reaction")), ""))
-    row("Почему", plain("; ".join(map(plain, message.get("reasons") or ()))))
+    reasons = plain("; ".join(map(plain, message.get("reasons") or ())))
+    if said := message.get("corrected"):
+        fields = ", ".join(word for name, word in CORRECTED.items() if name in said["fields"])
+        row("Почему", f"так решил человек: {plain(said['by'])}, {when(said['at'], zone)} ({fields or 'оценка'})")
+        row("По мнению классификатора", reasons)
+    else:
+        row("Почему", reasons)
     row("Поведение", plain(", ".join(map(plain, message.get("conduct") or ()))))
     row("Автор", plain(author.get("name")) or "неизвестен")
     row("Сеть", _network(message.get("network")))
-    row("Страница", _page(message.get("page")))
+    row("Страница", plain((pages or {}).get((str(message.get("network")), str(message.get("page"))))) or _page(message))
     row("Написано", when(message.get("published_at"), zone))
     row("Получено", when(message.get("collected_at"), zone))
     row("Изменено", when(message.get("edited_at"), zone, empty=""))
@@ -251,10 +274,8 @@ def message(
     return Group(*parts)
 
 
-def _page(page: Any) -> str:
-    if isinstance(page, Mapping):
-        return plain(page.get("title")) or plain(page.get("id"))
-    return plain(page)
+def _page(message: Mapping[str, Any]) -> str:
+    return plain(message.get("page"))
 
 
 # --- alerts ----------------------------------------------------------------------------------------------------------
@@ -265,22 +286,16 @@ def alerts(found: Iterable[Mapping[str, Any]], *, zone: str) -> RenderableType:
     table = _table(
         ("№", {"justify": "right", "no_wrap": True}),
         ("Когда", {"no_wrap": True}),
-        "Состояние",
-        ("Что", {"ratio": 1}),
+        ("Состояние", {"max_width": 19}),
+        ("Что", {"ratio": 1, "overflow": "fold"}),
     )
-    found = list(found)
-    delivered = any("deliveries" in a for a in found)  # a message's own card does not tell of channels
-    if delivered:
-        table.add_column(Text("Каналы"), ratio=1)
     table.expand = True
     for a in found:
         told = a.get("message") if isinstance(a.get("message"), Mapping) else {}
         word, style = ALERT_STATE.get(str(a.get("state")), (plain(a.get("state")), ""))
         state = Text(word, style=style)
         if a.get("acknowledged_by") or a.get("acknowledged_at"):
-            state.append(
-                f" ({plain(a.get('acknowledged_by'))} {when(a.get('acknowledged_at'), zone, empty='')})".rstrip()
-            )
+            state.append(f" ({plain(a.get('acknowledged_by'))} {_short(a.get('acknowledged_at'), zone)})")
         if a.get("drill"):
             what = Text("УЧЕБНАЯ: ", style="bold cyan").append(plain(a.get("text"), 120))
         else:
@@ -288,8 +303,9 @@ def alerts(found: Iterable[Mapping[str, Any]], *, zone: str) -> RenderableType:
             place = _places(told)
             what = Text(f"{kind}{', ' + place if place else ''}: ", style="bold")
             what.append(plain(a.get("text") or _words(told), 120), style="not bold")
-        channels = [_deliveries(a, zone)] if delivered else []
-        table.add_row(_t(a.get("id")), Text(when(a.get("created_at"), zone)), state, what, *channels)
+        if "deliveries" in a:  # a message's own card does not tell of channels
+            what.append("\n").append(_deliveries(a, zone))
+        table.add_row(_t(a.get("id")), Text(_short(a.get("created_at"), zone)), state, what)
     return table if table.row_count else Text("Тревог нет.", style="dim")
 
 
@@ -300,13 +316,13 @@ def _deliveries(alert: Mapping[str, Any], zone: str) -> Text:
             out.append("\n")
         channel = plain(d.get("channel")) + (" (дальше)" if d.get("level") == "escalation" else "")
         if d.get("delivered_at"):
-            out.append(f"{channel}: доставлено {when(d.get('delivered_at'), zone, empty='')}".rstrip(), style="green")
+            out.append(f"{channel}: доставлено {_short(d.get('delivered_at'), zone)}", style="green")
         elif d.get("error"):
             tries = plural(int(d.get("attempts") or 1), "попытка", "попытки", "попыток")
             out.append(f"{channel}: нет ({tries}): {plain(d.get('error'), 160)}", style="red")
         else:
             out.append(f"{channel}: отправляется", style="yellow")
-    return out or Text("—", style="dim")
+    return out or Text("ещё не отправлялась", style="dim")
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------
@@ -420,10 +436,12 @@ def plan(lines: Iterable[Mapping[str, Any]], *, zone: str) -> Table:
     for p in lines:
         page = _t(p.get("title") or p.get("id"))
         page.append(f"  {_network(p.get('network'))}", style="dim")
+        numbers = [_number(p.get(name)) for name in ("posts_known", "posts_due", "posts_to_read_whole")]
         if p.get("first_time"):
-            page.append("  впервые", style="cyan")
-        numbers = (p.get("posts_known"), p.get("posts_due"), p.get("posts_to_read_whole"))
-        table.add_row(_t(p.get("number")), page, *map(_number, numbers))
+            far = "все публикации" if p.get("first_depth") is None else f"публикации за {span(p['first_depth'])}"
+            page.append(f"\nещё не собиралась: сеть назовёт публикации, {far} будут прочитаны целиком", style="cyan")
+            numbers = [Text("—", style="dim")] * 3
+        table.add_row(_t(p.get("number")), page, *numbers)
     return table
 
 
@@ -457,10 +475,7 @@ class _Bar:
             self._bar.update(self._task, found=self._words())
 
     def page_finished(self, coverage: Any, page: Any) -> None:
-        if self._task is not None:
-            word, style = OUTCOME.get(str(coverage.outcome), (plain(coverage.outcome), ""))
-            title = plain(page.title or page.id, 60)
-            self._bar.console.print(Text(f"{title}: ").append(word, style=style).append(f", новых {coverage.new}"))
+        if self._task is not None:  # how it went is told by the report of the run
             self._bar.remove_task(self._task)
             self._task = None
 

@@ -33,7 +33,7 @@ from emulator.faults import CONTENT, Fault, Plan
 from emulator.vk import Behaviour, VkFace
 from emulator.wire import dumps
 from emulator.world import World
-from settings import ConfigError, OtklikError
+from settings import ConfigError, OtklikError, os_problem
 
 FACES: dict[str, type[VkFace]] = {"vk": VkFace}
 MAX_LINE = 16 * 1024

@@ -62,8 +62,10 @@ def claim(
     retry_s: float,
     max_attempts: int,
     limit: int = 100,
+    only: str | None = None,
 ) -> list[AlertJob]:
-    """What is to be sent now, claimed for `claim_s` seconds. `channels`: (key, "head" | "escalation").
+    """What is to be sent now, claimed for `claim_s` seconds. `channels`: (key, "head" | "escalation"); `only`: of this
+    alert.
 
     A failed sending is due again `retry_s` seconds after it was claimed; after `max_attempts` tries every hour only,
     but it is never given up: an alert ends by being acknowledged. Escalation channels get an alert that nobody
@@ -74,7 +76,7 @@ def claim(
         won: list[tuple[int, str, str, int]] = []
         for key, level in channels:
             wait = timedelta(seconds=escalate_after_s) if level == "escalation" else timedelta(0)
-            ids = _due(tx, key, level, wait, limit - len(won))
+            ids = _due(tx, key, level, wait, limit - len(won), only)
             won += _claimed(tx, key, level, ids, claim_s, retry_s, max_attempts)
         if not won:
             return []
@@ -109,7 +111,7 @@ def _open_sending(now: datetime) -> Any:
     return s.delivered_at.is_(None) & free & due
 
 
-def _due(tx: Tx, key: str, level: str, wait: timedelta, limit: int) -> list[int]:
+def _due(tx: Tx, key: str, level: str, wait: timedelta, limit: int, only: str | None) -> list[int]:
     mine = (sendings.c.alert_id == alerts.c.id) & (sendings.c.level == level) & (sendings.c.channel == key)
     query = (
         select(alerts.c.id)
@@ -119,6 +121,8 @@ def _due(tx: Tx, key: str, level: str, wait: timedelta, limit: int) -> list[int]
         .order_by(alerts.c.id)
         .limit(max(limit, 0))
     )
+    if only is not None:
+        query = query.where(alerts.c.id == number(only, "тревоги"))
     if wait:  # without one nothing depends on what the clock said when the alert was raised
         query = query.where((alerts.c.created_at <= tx.now - wait) | (alerts.c.created_at > tx.now + WRONG))
     return list(tx.execute(query).scalars())

@@ -123,8 +123,8 @@ def _ordered(conn: Any, query: Select[Any], f: QueueFilter) -> Select[Any]:
 
 
 def show(db: Database, id_: str, *, full: bool = False) -> dict[str, Any]:
-    """One message; `full` adds `revisions` (older texts), `history` (assessments, the present one last), `alerts`
-    and `delivery` (who leased or took it)."""
+    """One message; `full` adds `revisions` (older texts), `history` (assessments, the present one last), `corrected`
+    (by whom, when, which fields), `alerts` and `delivery` (who leased or took it)."""
     wanted = number(id_)
     with db.read() as conn:
         row = conn.execute(select(messages).where(messages.c.id == wanted)).mappings().first()
@@ -153,6 +153,7 @@ def show(db: Database, id_: str, *, full: bool = False) -> dict[str, Any]:
                         "assessment": row["assessment"],
                     }
                 )
+            found["corrected"] = row["corrected"]
             raised = conn.execute(select(alerts).where(alerts.c.message_id == wanted)).mappings()
             found["alerts"] = [alert_view(r) for r in raised]
             found["delivery"] = {
