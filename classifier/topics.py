@@ -212,6 +212,8 @@ class TopicModel:
             meta = packed.meta(folder / "meta.json")
             if meta.get("format") != FORMAT:
                 raise ConfigError(f"{folder}: модель другой версии; обучите её заново: otklik model train")
+            if not _fits(arrays, meta):
+                raise ValueError("shapes that do not belong together")
             return cls(arrays, meta)
         except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as e:
             raise ConfigError(
@@ -317,6 +319,15 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
         h.update(name.encode())
         h.update(np.ascontiguousarray(arrays[name]).tobytes())
     return h.hexdigest()[:10]
+
+
+def _fits(arrays: dict[str, np.ndarray], meta: dict) -> bool:
+    """Whether each array has the shape that the others and the lists of classes ask for."""
+    classes = len(meta["groups"]) + 1 + len(meta["alarms"]) + len(meta["topics"])
+    return all(arrays[name].shape == (classes,) for name in ("scale", "bias")) and all(
+        arrays[keys].ndim == 1 and arrays[weights].shape == (len(arrays[keys]), classes)
+        for keys, weights in (("keys", "weights"), ("pair_keys", "pair_weights"))
+    )
 
 
 def group_of_topic(topic: str, groups_of: dict[str, str]) -> str:
