@@ -94,11 +94,15 @@ class Reading(Generic[T]):
     problems: list[str] = field(default_factory=list)
     told: int | None = None  # what the list itself says of all comments
     itself: Comment | None = None
+    fresh: int = 0  # live ones that the store does not have, or takes for deleted
+    stored: int = 0  # live ones that the store has, the post itself apart
     _below: dict[str, int] | None = None
 
     def run(self) -> Iterator[Batch]:
         self.itself = self.tree.first()
+        self.stored = self.walk.live
         if self.itself is not None:
+            self.stored -= not self._unknown(self.itself.external_id)
             yield Batch([self.itself])
         tail = not self.walk.full
         for attempt in (1, 2):
@@ -141,6 +145,7 @@ class Reading(Generic[T]):
             if key not in seen:
                 c = tree.comment(raw, more, above)
                 seen[key] = not c.deleted
+                self.fresh += not c.deleted and self._unknown(key)
                 found.append(c)
             thread = tree.thread(raw)
             stack.extend((r, key) for r in reversed(thread.items))
@@ -178,7 +183,7 @@ class Reading(Generic[T]):
                     continue
                 if not level.complete:
                     self.problems.append(f"ответы на комментарий {key}: {level.reason}")
-                elif level.short and not anything and self._known_below(key):
+                elif not anything and self._known_below(key):  # entered, so the network counts some
                     self.problems.append(f"ответы на комментарий {key}: есть, но не показаны")
                 self.short += level.short
 
@@ -195,6 +200,11 @@ class Reading(Generic[T]):
             return self.told
         return self.post.counter - self.bonus
 
+    def _unknown(self, key: str) -> bool:
+        """Is this not among the live stored ones?"""
+        known = self.walk.known.get(key)
+        return known is None or known.deleted
+
     def _known_below(self, key: str) -> int:
         if self._below is None:
             self._below = below(self.walk.known)
@@ -204,12 +214,7 @@ class Reading(Generic[T]):
         """Do the stored and the new ones (the post itself apart) make what the network counts?"""
         if self.count is None:
             return False
-        known = self.walk.known
-        fresh = sum(1 for key, live in self.seen.items() if live and ((k := known.get(key)) is None or k.deleted))
-        stored = self.walk.live
-        if self.itself is not None and (k := known.get(self.itself.external_id)) is not None and not k.deleted:
-            stored -= 1
-        return stored + fresh == self.count - _note(self.walk.cursor, "beyond")
+        return self.stored + self.fresh == self.count - _note(self.walk.cursor, "beyond")
 
     def _accounted(self, items: Sequence[T]) -> bool:
         """May a walk from the newest stop here? It has met what is stored, nothing stored is missing, sums agree."""
