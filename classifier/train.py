@@ -222,6 +222,8 @@ def train(
     )
     _, wr, br = head(fit_logistic, [None if e.required is None else str(e.required) for e in examples], c_required)
     alarms, wa, ba = head(fit_logistic, [e.alarm for e in examples], c_alarm)
+    if len(alarms) == 2:  # one column of log-odds: at run time every class has its own
+        wa, ba = np.hstack([np.zeros_like(wa), wa]), np.concatenate([[0.0], ba])
     groups_of = topics.read_taxonomy()[2]
     order = sorted(
         range(len(names)), key=lambda i: (groups.index(topics.group_of_topic(names[i], groups_of)), names[i])
