@@ -449,12 +449,13 @@ def _classify_stream(judge: Any, explain: bool) -> int:
 @queue_app.callback()
 def queue(
     ctx: typer.Context,
-    status: Annotated[str | None, typer.Option("--status", help="Состояние: new, done.")] = None,
+    status: Annotated[str | None, typer.Option("--status", help="Состояние: new, routed, draft…")] = None,
     urgency: Annotated[str | None, typer.Option("--urgency", help="urgent или prompt.")] = None,
     topic: Annotated[str | None, typer.Option("--topic", help="Тема или группа тем (id).")] = None,
     place: Annotated[str | None, typer.Option("--place", help="Место, например Хкем.")] = None,
     page: Annotated[str | None, typer.Option("--page", help="Страница (id).")] = None,
-    overdue: Annotated[bool, typer.Option("--overdue", help="Только просроченные.")] = False,
+    division: Annotated[str | None, typer.Option("--division", help="Подразделение (id).")] = None,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Только просроченные, самые давние сверху.")] = False,
     emergency: Annotated[bool, typer.Option("--emergency", help="Только чрезвычайные.")] = False,
     historical: Annotated[bool, typer.Option("--historical", help="И те, что старше первого сбора страницы.")] = False,
     search: Annotated[str | None, typer.Option("--search", help="Слова текста.")] = None,
@@ -486,7 +487,9 @@ def queue(
         emergency=True if emergency else None,
         historical=None if historical else False,
         search=search,
+        division=division,
         limit=limit,
+        order="due" if overdue else "queue",
     )
     with state.store() as store:
         found = list(store.messages(wanted))
@@ -498,7 +501,8 @@ def queue_show(id: str, as_json: Json = False) -> None:
     """Одно сообщение целиком: правки, оценки, тревоги."""
     with current().store() as store:
         found = store.message(id, full=True)
-    emit(found) if as_json else _show("message", found)
+        titles = _page_titles(store)
+    emit(found) if as_json else _show("message", found, pages=titles)
 
 
 @queue_app.command("correct")
@@ -544,7 +548,12 @@ def queue_correct(
         found = store.correct(id, changes, by=who(by), now=utc_now(), clocks=clocks)
         if emergency is not None:
             _after_correction(store, state.settings, found["id"], emergency, who(by))
-    emit(found) if as_json else _show("message", found)
+        whole, titles = store.message(found["id"], full=True), _page_titles(store)
+    emit(found) if as_json else _show("message", whole, pages=titles)
+
+
+def _page_titles(store: Store) -> dict[tuple[str, str], str]:
+    return {(s.page.network, s.page.id): s.page.title for s in store.page_states()}
 
 
 def _place_name(given: str) -> str:
@@ -655,11 +664,14 @@ def queue_take(
     consumer: Consumer,
     limit: Limit = 10,
     lease: Annotated[str, typer.Option("--lease", help="На сколько, например 10m.")] = "10m",
+    historical: Annotated[
+        bool, typer.Option("--historical", help="И те, что старше первого сбора страницы; они идут последними.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Взять сообщения в аренду; не подтверждённые вернутся в очередь по истечении срока."""
     with current().store() as store:
-        found = store.take(consumer, limit, span_of(lease), utc_now())
+        found = store.take(consumer, limit, span_of(lease), utc_now(), historical=historical)
     emit(found) if as_json else _show("queue", found)
 
 

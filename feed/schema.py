@@ -15,7 +15,7 @@ from typing import Any
 
 from settings import ConfigError
 
-SCHEMA_VERSION = "1.0.0"
+SCHEMA_VERSION = "1.1.0"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
@@ -130,6 +130,26 @@ MESSAGE: dict[str, Schema] = {
     **ASSESSMENT,
 }
 
+STEP = _object(
+    "What somebody at the desk did",
+    {
+        "verb": _text("accept, route, return, begin, part, draft, approve, rework, publish, …"),
+        "from": _text("State before"),
+        "to": _text("State after; the same when it stayed"),
+        "by": _text("Who"),
+        "version": {"type": "integer", "minimum": 1, "description": "Steps of this message so far"},
+        "seq": {"type": "integer", "minimum": 1, "description": "Number of the entry in the audit log"},
+        "hash": _text("Hash of that entry", pattern="^[0-9a-f]{64}$"),
+        "details": {
+            "type": "object",
+            "description": "What belongs to the verb: divisions, reason, ground, term, clocks that were late",
+            "additionalProperties": True,
+        },
+    },
+)
+
+STEPPED: dict[str, Schema] = {**MESSAGE, "step": STEP}
+
 TOMBSTONE: dict[str, Schema] = {
     name: MESSAGE[name] if name != "deleted_at" else _time("When it was found deleted")
     for name in ("id", "network", "external_id", "deleted_at")
@@ -155,6 +175,11 @@ EVENTS: dict[str, tuple[str, dict[str, Schema]]] = {
     "otklik.message.restored": ("A deleted one is there again", MESSAGE),
     "otklik.message.assessed": ("The classifier judged what had landed without judgement", MESSAGE),
     "otklik.message.corrected": ("A person corrected the assessment", MESSAGE),
+    "otklik.message.routed": ("It was sent to a division, or to several", STEPPED),
+    "otklik.message.returned": ("A division gave it back as not its own", STEPPED),
+    "otklik.message.answered": ("A reply was published: interim, final, or naming the body responsible", STEPPED),
+    "otklik.message.closed": ("Nothing more will be done about it", STEPPED),
+    "otklik.message.moved": ("Any other step of the desk", STEPPED),
     "otklik.alert.raised": ("An emergency, or a drill", ALERT),
     "otklik.alert.acknowledged": ("A person took the alert over", ALERT),
     "otklik.alert.escalated": ("Nobody did in time; it went further", ALERT),

@@ -319,6 +319,10 @@ class Tx:
         found = self.conn.execute(text(f"SELECT nextval('{name}_ids') FROM generate_series(1, :n)"), {"n": n})
         return sorted(found.scalars())
 
+    def allocate_one(self, name: str) -> int:
+        """The next number of a dense row of numbers, on both databases; others wait for it until the commit."""
+        return self._count_up(name, 1)
+
     def _count_up(self, name: str, n: int) -> int:
         bump = (
             update(counters)

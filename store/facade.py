@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from store import alerts as _alerts
-from store import budget, corrections, events, landing, locks, migrate, pages, queue, reassessing
+from store import budget, corrections, desk, events, landing, locks, migrate, pages, queue, reassessing
 from store.db import Database
 from store.values import (
     AlertJob,
@@ -165,6 +165,16 @@ class Store:
 
     def nack(self, ids: Sequence[str], consumer: str | None, now: datetime) -> int:
         return queue.nack(self._db, ids, consumer, now)
+
+    # --- the desk ----------------------------------------------------------------------------------------------------
+
+    def act(
+        self, id: str, decide: desk.Decide, *, by: str, now: datetime, version: int | None = None
+    ) -> dict[str, Any]:
+        return desk.act(self._db, id, decide, by=by, now=now, version=version)
+
+    def desk(self, id: str) -> dict[str, Any]:
+        return desk.show(self._db, id)
 
     # --- events ------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import func, or_, select
 from sqlalchemy.exc import DBAPIError
 
+from store import audit
 from store import migrate as schema
 from store.copies import RESTORED, existing
 from store.errors import translate
@@ -88,6 +89,7 @@ def _problems(conn: Any) -> Iterator[str]:
     )
     if lost:
         yield f"публикаций с комментариями, но без записи о них: {lost}"
+    yield from audit.problems(conn)
 
 
 def _holes(conn: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Sequence, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Sequence, Text, UniqueConstraint, literal
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -200,12 +200,20 @@ def _partial(name: str, columns: tuple[Any, ...], where: Any) -> Index:
 
 # What a consumer may take: live, not handed over yet. Leaves the index with `ack`.
 WAITING = (~_m.c.own) & _m.c.acked_at.is_(None) & _m.c.deleted_at.is_(None)
+# What has a term that the desk must keep: also what a consumer took, once the desk has begun.
+TIMED = (
+    (~_m.c.own)
+    & _m.c.deleted_at.is_(None)
+    & (_m.c.due_at < literal(NEVER, Instant(), literal_execute=True))
+    & (_m.c.acked_at.is_(None) | (_m.c.status != literal("new", literal_execute=True)))
+)
 # What the classifier still owes.
 UNASSESSED = (~_m.c.own) & _m.c.assessed_at.is_(None) & _m.c.deleted_at.is_(None)
 
 Index("ix_messages_post", _m.c.network, _m.c.post_id)
 _partial("ix_messages_queue", _ORDER, ~_m.c.own)
 _partial("ix_messages_waiting", _ORDER, WAITING)
+_partial("ix_messages_due", (_m.c.due_at, _m.c.id), TIMED)
 _partial("ix_messages_topic", (_m.c.topic,), _m.c.topic.isnot(None))
 _partial("ix_messages_group", (_m.c.topic_group,), _m.c.topic_group.isnot(None))
 _partial("ix_messages_unassessed", (_m.c.id,), UNASSESSED)
@@ -317,6 +325,48 @@ class Sending(SQLModel, table=True):
 
 class Run(SQLModel, table=True):
     __tablename__ = "runs"
+class CaseRow(SQLModel, table=True):
+    """How far the desk has come with a message; `data` is the desk's own value, `version` counts its steps."""
+
+    __tablename__ = "cases"
+    message_id: int = _ref("messages.id", primary=True)
+    version: int
+    data: dict[str, Any] = _json()
+
+
+class ReplyRow(SQLModel, table=True):
+    """A reply to a resident, or a part of one. `state`: draft, part, rework, approved, published."""
+
+    __tablename__ = "replies"
+    message_id: int = _ref("messages.id", primary=True)
+    n: int = Field(primary_key=True)
+    kind: str
+    state: str
+    text: str = Field(sa_type=Text)
+    by: str
+    at: datetime = _time()
+    changed_at: datetime = _time()
+    url: str | None = None
+
+
+class AuditRow(SQLModel, table=True):
+    """Who did what to a message, when. Rows are only added; each holds the hash of the one before it."""
+
+    __tablename__ = "audit"
+    seq: int = _id()
+    at: datetime = _time()
+    actor: str
+    verb: str
+    message_id: int | None = Field(default=None, sa_type=BigInteger)
+    source: str
+    target: str
+    details: str = Field(sa_type=Text)
+    prev: str
+    hash: str
+
+    __table_args__ = (Index("ix_audit_message", "message_id", "seq"),)
+
+
     id: str = Field(primary_key=True)
     command: str
     host: str = ""
@@ -369,7 +419,7 @@ class Calls(SQLModel, table=True):
 
 
 class Counter(SQLModel, table=True):
-    """The last number given out: `events` on both databases; `messages`, `alerts`, `coverage` on SQLite only."""
+    """The last number given out: `events` and `audit` on both databases; `messages`, `alerts`, `coverage` on SQLite."""
 
     __tablename__ = "counters"
     name: str = Field(primary_key=True)
@@ -404,6 +454,9 @@ alerts = Alert.__table__
 sendings = Sending.__table__
 runs = Run.__table__
 coverage = CoverageRow.__table__
+cases = CaseRow.__table__
+replies = ReplyRow.__table__
+audit = AuditRow.__table__
 budgets = Budget.__table__
 calls = Calls.__table__
 counters = Counter.__table__

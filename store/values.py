@@ -393,7 +393,7 @@ class QueueFilter:
 
     `topic` is the id of a topic or of a group; `place` the name of a place or of one of its parents, in any letter
     case; `search` a part of the text or of the author's name. `order`: "queue" (emergencies, urgent, by deadline, by
-    time), "newest" or "id". `after_id`: only what stands behind that message in the order.
+    time), "due" (by deadline alone), "newest" or "id". `after_id`: only what stands behind that message in the order.
     """
 
     status: str | None = None
@@ -406,6 +406,7 @@ class QueueFilter:
     emergency: bool | None = None
     page: str | None = None
     network: str | None = None
+    division: str | None = None
     historical: bool | None = None
     deleted: bool | None = None
     limit: int | None = None
@@ -429,3 +430,45 @@ class AlertJob:
     drill: bool
     created_at: datetime
     text: str = ""
+
+
+# --- the desk ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NewReply:
+    """A reply (or a part of one) to be kept. `state`: draft, approved or part."""
+
+    n: int
+    kind: str
+    state: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyMoved:
+    """A kept reply in another state: approved, rework or published (at `url`)."""
+
+    n: int
+    state: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskStep:
+    """One step of the desk, decided: what the store is to keep of it. `case`: the desk's own value, as plain data.
+
+    `event`: the last word of the event's type. `done`: nothing more is owed to the resident.
+    """
+
+    verb: str
+    source: str
+    status: str
+    event: str
+    division: str | None
+    deadlines: Mapping[str, datetime]
+    case: Mapping[str, Any]
+    details: Mapping[str, Any] = field(default_factory=dict)
+    new_reply: NewReply | None = None
+    reply_moved: ReplyMoved | None = None
+    done: bool = False

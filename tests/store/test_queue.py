@@ -307,7 +307,6 @@ def test_attachments_of_a_message_without_text(store):
     ("wanted", "index"),
     [
         ({"limit": 50}, "ix_messages_queue"),
-        ({"overdue": NOW, "limit": 50}, "ix_messages_due"),
         ({"overdue": NOW, "order": "due", "limit": 50}, "ix_messages_due"),
         ({"place": "x", "limit": 50}, "message_places"),
         ({"topic": "x", "limit": 50}, "ix_messages_topic"),

@@ -1,0 +1,108 @@
+"""The desk at work: a person's step on a stored message. The decision is `desk.verbs.apply`; the store keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from desk.rights import Actor, actor
+from desk.states import Case, Facts, Refusal, Step, dump, load
+from desk.verbs import apply, corrected, first_case
+from settings import USAGE, OtklikError, Settings
+from store.values import DeskStep, NewReply, ReplyMoved
+
+if TYPE_CHECKING:
+    from store import Store
+
+
+class Refused(OtklikError):
+    """The Regulation, the person's rights or the state of the message forbid the step; nothing was changed."""
+
+    exit_code = USAGE
+
+
+def act(
+    store: Store,
+    settings: Settings,
+    id: str,
+    verb: str,
+    args: Mapping[str, Any],
+    *,
+    by: str,
+    now: datetime,
+    version: int | None = None,
+) -> dict[str, Any]:
+    """One step; the message as it is then, with `version`. Raises `Refused`, `NotFound`, `StoreError`.
+
+    `version`: which state of the message the person decided upon; None: whatever it is now.
+    """
+    person = known_actor(settings, by, now)
+
+    def decide(message: Mapping[str, Any], data: Mapping[str, Any] | None) -> DeskStep:
+        facts = facts_of(message)
+        found = apply(case_of(message, data, settings), facts, verb, person, args, now, settings)
+        if isinstance(found, Refusal):
+            raise Refused(f"сообщение {message['id']}: {found.sentence}")
+        return _kept(found)
+
+    return store.act(id, decide, by=by, now=now, version=version)
+
+
+def known_actor(settings: Settings, by: str, now: datetime) -> Actor:
+    """The person of that id. Raises `Refused` for somebody the configuration does not name."""
+    found = actor(settings, by, now)
+    if found is None:
+        raise Refused(f"человека «{by[:60]}» нет в настройках; укажите --by с id из people или divisions")
+    return found
+
+
+def facts_of(message: Mapping[str, Any]) -> Facts:
+    """What the machine needs of a message as the store shows it; times as they are or as texts."""
+    return Facts(
+        collected_at=_time(message["collected_at"]),
+        urgency=message["urgency"],
+        reaction=message["reaction"],
+        emergency=bool(message["emergency"]),
+        historical=message["historical"],
+        deleted=message["deleted_at"] is not None,
+        author_id=message["author"]["id"],
+    )
+
+
+def case_of(message: Mapping[str, Any], data: Mapping[str, Any] | None, settings: Settings) -> Case:
+    """The desk's value of a message, with the deadlines that the message has now."""
+    deadlines = {name: _time(at) for name, at in message["deadlines"].items()}
+    facts = facts_of(message)
+    return first_case(facts, deadlines, settings) if data is None else corrected(load(data), facts, deadlines, settings)
+
+
+def _time(value: datetime | str) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+_REPLY_STATES = {"approve": "approved", "rework": "rework", "publish": "published"}
+
+
+def _kept(step: Step) -> DeskStep:
+    """A step as the store keeps it."""
+    case, new, moved = step.case, None, None
+    if step.text is not None:
+        kind = case.reply.kind if case.reply is not None and step.verb != "part" else "part"
+        state = {"part": "part", "redirect": "approved"}.get(step.verb, "draft")
+        new = NewReply(case.replies, kind, state, step.text)
+    elif step.verb in _REPLY_STATES and case.reply is not None:
+        moved = ReplyMoved(case.reply.n, _REPLY_STATES[step.verb], step.details.get("url"))
+    return DeskStep(
+        verb=step.verb,
+        source=step.source,
+        status=case.state,
+        event=step.event,
+        division=case.division,
+        deadlines=case.deadlines,
+        case=dump(case),
+        details=step.details,
+        new_reply=new,
+        reply_moved=moved,
+        done=case.state in ("published", "closed"),
+    )

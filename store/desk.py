@@ -1,0 +1,129 @@
+"""What the desk does to a message, in one transaction: state, clocks, reply, audit log, event.
+
+The decision itself is the desk's (`decide`); it is taken under the message's lock, so of two people who do the same at
+once only one succeeds, and the other is told what the first has done. Nothing here knows the Regulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from settings import USAGE
+from store.assessing import DONE, clean, priority, utc
+from store.audit import append, entries
+from store.db import Database, Tx
+from store.errors import NotFound, StoreError
+from store.queue import number
+from store.tables import NEVER, cases, messages, replies
+from store.values import DeskStep
+from store.views import BLANK, dump, message_view, plain
+
+Decide = Callable[[Mapping[str, Any], Mapping[str, Any] | None], DeskStep]
+"""(the message as shown, times aware; the desk's own value, None at first) -> the step. Raises to refuse."""
+
+
+def act(
+    db: Database, id_: str, decide: Decide, *, by: str, now: datetime, version: int | None = None
+) -> dict[str, Any]:
+    """Take one step; the message as it is then, with `version`.
+
+    `version`: which state the person saw; when somebody has changed it since, StoreError. Raises NotFound, and what
+    `decide` raises; nothing is changed then.
+    """
+    wanted = number(id_)
+
+    def work(tx: Tx) -> dict[str, Any]:
+        row = tx.execute(tx.lock(select(messages).where(messages.c.id == wanted))).mappings().first()
+        if row is None:
+            raise NotFound(f"сообщения с номером «{id_}» нет; номера показывает otklik queue")
+        if row["own"]:
+            raise StoreError(f"сообщение {id_} написала сама администрация; с ним не работают", exit_code=USAGE)
+        case = tx.execute(select(cases).where(cases.c.message_id == wanted)).mappings().first()
+        at = case["version"] if case else 0
+        if version is not None and version != at:
+            raise StoreError(
+                f"сообщение {id_} уже изменил кто-то другой (версия {at}, а не {version}); посмотрите его и повторите",
+                exit_code=USAGE,
+            )
+        step = decide(_times(message_view(row)), case["data"] if case else None)
+        _save_case(tx, wanted, at, step)
+        values = _columns(row, step)
+        tx.execute(update(messages).where(messages.c.id == wanted).values(**values))
+        _save_reply(tx, wanted, by, step)
+        entry = append(tx, by, step.verb, wanted, step.source, step.status, step.details)
+        shown = message_view({**row, **values})
+        told = {"verb": step.verb, "from": step.source, "to": step.status, "by": clean(by), "version": at + 1, **entry}
+        details = {"details": step.details}
+        tx.emit(f"otklik.message.{step.event}", wanted, dump({**shown, "step": {**told, **details}}))
+        return plain({**shown, "version": at + 1})
+
+    return db.transact(work, utc(now))
+
+
+def _times(view: Mapping[str, Any]) -> dict[str, Any]:
+    deadlines = {k: datetime.fromisoformat(v) if isinstance(v, str) else v for k, v in view["deadlines"].items()}
+    return {**view, "deadlines": deadlines}
+
+
+def _save_case(tx: Tx, id_: int, version: int, step: DeskStep) -> None:
+    values = {"version": version + 1, "data": plain(step.case)}
+    if version == 0:
+        tx.execute(insert(cases).values(message_id=id_, **values))
+    else:
+        tx.execute(update(cases).where(cases.c.message_id == id_).values(**values))
+
+
+def _columns(row: Mapping[str, Any], step: DeskStep) -> dict[str, Any]:
+    deadlines = {name: utc(at) for name, at in step.deadlines.items()}
+    place = row["priority"]
+    if not row["historical"]:
+        place = DONE if step.done else priority(row["assessment"] or BLANK, False)
+    return {
+        "status": step.status,
+        "division": step.division,
+        "deadlines": deadlines or None,
+        "due_at": min(deadlines.values()) if deadlines else NEVER,
+        "priority": place,
+    }
+
+
+def _save_reply(tx: Tx, id_: int, by: str, step: DeskStep) -> None:
+    if step.new_reply is not None:
+        r = step.new_reply
+        values = {"kind": r.kind, "state": r.state, "text": clean(r.text), "by": clean(by), "at": tx.now}
+        tx.execute(insert(replies).values(message_id=id_, n=r.n, changed_at=tx.now, **values))
+    if step.reply_moved is not None:
+        m = step.reply_moved
+        changed = update(replies).where(replies.c.message_id == id_, replies.c.n == m.n)
+        tx.execute(changed.values(state=m.state, url=clean(m.url), changed_at=tx.now))
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def show(db: Database, id_: str) -> dict[str, Any]:
+    """The desk's side of one message: `version` (0: not touched yet), `case`, `replies`, `log`."""
+    wanted = number(id_)
+    with db.read() as conn:
+        if conn.execute(select(messages.c.id).where(messages.c.id == wanted)).first() is None:
+            raise NotFound(f"сообщения с номером «{id_}» нет; номера показывает otklik queue")
+        case = conn.execute(select(cases).where(cases.c.message_id == wanted)).mappings().first()
+        said = conn.execute(select(replies).where(replies.c.message_id == wanted).order_by(replies.c.n)).mappings()
+        found = {
+            "version": case["version"] if case else 0,
+            "case": case["data"] if case else None,
+            "replies": [{k: v for k, v in r.items() if k != "message_id"} for r in said],
+            "log": entries(conn, wanted),
+        }
+    return plain(found)
+
+
+def count_open(db: Database) -> dict[str, int]:
+    """How many residents' messages are in each state."""
+    with db.read() as conn:
+        query = select(messages.c.status, func.count()).where(~messages.c.own).group_by(messages.c.status)
+        return dict(conn.execute(query).tuples().all())
