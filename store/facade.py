@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
 from store import alerts as _alerts
-from store import budget, corrections, desk, events, landing, locks, migrate, pages, queue, reassessing
-from store.db import Database
+from store import budget, clusters, corrections, desk, events, landing, locks, migrate, pages, queue, reassessing
+from store.db import REPEAT_WINDOW, Database
 from store.values import (
     AlertJob,
     Assessment,
@@ -36,12 +36,14 @@ class Store:
         self._db = db
 
     @classmethod
-    def open(cls, url: str) -> Store:
+    def open(cls, url: str, *, repeat_window: timedelta = REPEAT_WINDOW) -> Store:
         """Open the database at `url` (`sqlite:///file`, `postgresql+psycopg://…`); an empty one gets its tables.
 
+        `repeat_window`: how far apart two messages may be to count as one question.
         Raises `StoreError` when its schema is older (advice: `otklik store migrate`) or newer than the program's.
         """
         db = Database(url)
+        db.repeat_window = repeat_window
         try:
             migrate.ready(db)
         except BaseException:
@@ -157,14 +159,30 @@ class Store:
     def corrections(self, after: datetime | None = None) -> Iterator[Correction]:
         return corrections.corrections(self._db, after)
 
-    def take(self, consumer: str, limit: int, lease_s: float, now: datetime) -> list[dict[str, Any]]:
-        return queue.take(self._db, consumer, limit, lease_s, now)
+    def take(
+        self, consumer: str, limit: int, lease_s: float, now: datetime, *, historical: bool = False
+    ) -> list[dict[str, Any]]:
+        return queue.take(self._db, consumer, limit, lease_s, now, historical=historical)
 
     def ack(self, ids: Sequence[str], consumer: str, now: datetime) -> int:
         return queue.ack(self._db, ids, consumer, now)
 
     def nack(self, ids: Sequence[str], consumer: str | None, now: datetime) -> int:
         return queue.nack(self._db, ids, consumer, now)
+
+    # --- repeats -----------------------------------------------------------------------------------------------------
+
+    def repeats(self, id: str, limit: int = 200) -> list[dict[str, Any]]:
+        """The messages that ask the same as `id`, itself among them, earliest first; empty when it is alone."""
+        return clusters.repeats(self._db, queue.number(id), limit)
+
+    def repeat_counts(self, id: str) -> dict[str, Any]:
+        """ "messages" (not deleted), "authors", "first" and "last" (times) of the question that `id` asks."""
+        return clusters.counts(self._db, queue.number(id))
+
+    def relate(self, id: str, of: str | None, *, by: str, now: datetime) -> dict[str, Any]:
+        """A person says that `id` repeats `of`, or (None) nothing; the classifier does not say otherwise again."""
+        return clusters.relate(self._db, queue.number(id), None if of is None else queue.number(of), by=by, now=now)
 
     # --- the desk ----------------------------------------------------------------------------------------------------
 
@@ -200,8 +218,9 @@ class Store:
         escalate_after_s: float,
         retry_s: float,
         max_attempts: int,
+        only: str | None = None,
     ) -> list[AlertJob]:
-        return _alerts.claim(self._db, now, claim_s, channels, escalate_after_s, retry_s, max_attempts)
+        return _alerts.claim(self._db, now, claim_s, channels, escalate_after_s, retry_s, max_attempts, only=only)
 
     def release_alert(self, job: AlertJob, now: datetime) -> None:
         _alerts.release(self._db, job, now)

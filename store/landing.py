@@ -2,7 +2,7 @@
 
 Each step asks the database once for the whole batch. Comments are compared with what is stored; only those that
 changed are read whole, under a lock, and decided again. Rows are always locked in the same order (posts, then messages
-by key), so two landings of the same comments queue up; the later one then finds them known.
+by id), so two landings of the same comments queue up; the later one then finds them known.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from store.assessing import (
 )
 from store.db import Database, Tx, pack, rows_in
 from store.pages import ensure_page
+from store.repeats import Asking, link
 from store.tables import NEVER, UNASSESSED, counters, messages, pages, places, posts, revisions
 from store.values import Assessment, Attachment, Comment, Judged, Landed, Landing, PostMark, Unassessed
 from store.views import dump, message_view, numbered, tombstone
@@ -137,6 +138,7 @@ class _Batch:
         self.live_change: Counter[str] = Counter()  # post -> change of its count of live comments
         self.news: set[str] = set()  # posts that got a comment
         self.emergencies: list[Mapping[str, Any]] = []
+        self.asking: list[Asking] = []
 
     def land(self) -> Landed:
         marks = {m.post.id: m for m in self.landing.posts}
@@ -153,6 +155,7 @@ class _Batch:
         counts = self._revisit(touched)
         alerts = raise_alerts(self.tx, self.emergencies)
         self._save_posts(marks, state)
+        link(self.tx, self.asking)
         return Landed(
             new=len(inserted),
             revised=counts["revised"],
@@ -203,7 +206,9 @@ class _Batch:
                     named += [{"place": name, "message_id": id_} for name in sorted(place_names(fields))]
                 if fields["emergency"] and not row["historical"]:
                     self.emergencies.append(row)
-            tx.emit("otklik.message.landed", id_, numbered(draft.events[key], id_))
+            event = tx.emit("otklik.message.landed", id_, numbered(draft.events[key], id_))
+            if (said := draft.judged[key].assessment) is not None and said.signature is not None:
+                self.asking.append(Asking(row, said.signature, [event], fresh=True))
         tx.insert_many(places, named)
         return inserted, own
 
@@ -227,7 +232,7 @@ class _Batch:
         counts: Counter[str] = Counter()
         if not keys:
             return counts
-        query = select(messages).where(messages.c.network == self.network).order_by(messages.c.external_id)
+        query = select(messages).where(messages.c.network == self.network).order_by(messages.c.id)
         rows = list(rows_in(self.tx.conn, self.tx.lock(query), messages.c.external_id, sorted(keys)))
         alerted = alerted_among(self.tx, [r.id for r in rows])
         for found in rows:
@@ -281,12 +286,10 @@ class _Batch:
         row.update(values)
         row = _update(tx, row, values)
         if not row["own"]:
-            if restored:
-                message_event(tx, "restored", row)
-            if "revised" in done:
-                message_event(tx, "revised", row)
-            if first_judged:
-                message_event(tx, "assessed", row)
+            told = [("restored", restored), ("revised", "revised" in done), ("assessed", first_judged)]
+            placed = [message_event(tx, kind, row) for kind, happened in told if happened]
+            if row["assessed_at"] == now and judged.assessment is not None:
+                self.asking.append(Asking(row, judged.assessment.signature, placed))
             if row["emergency"] and row["assessed_at"] == now and not row["historical"] and not alerted:
                 self.emergencies.append(row)
         return done
@@ -536,6 +539,7 @@ def assess(db: Database, items: Sequence[tuple[str, Assessment, Mapping[str, dat
         rows = list(rows_in(tx.conn, query, messages.c.id, sorted(wanted)))
         alerted = alerted_among(tx, [r.id for r in rows])
         emergencies = []
+        asking = []
         for found in rows:
             row = dict(found._mapping)
             assessment, deadlines = wanted[row["id"]]
@@ -543,9 +547,12 @@ def assess(db: Database, items: Sequence[tuple[str, Assessment, Mapping[str, dat
             changed = row["assessment"] is not None
             values = reassess(tx, row, assessment, deadlines, text_changed=changed, alerted=row["id"] in alerted)
             row = _update(tx, row, values)
-            message_event(tx, "assessed", row)
+            event = message_event(tx, "assessed", row)
+            asking.append(Asking(row, assessment.signature, [event]))
             if row["emergency"] and not row["historical"] and row["id"] not in alerted:
                 emergencies.append(row)
-        return Landed(unchanged=len(rows), alerts=raise_alerts(tx, emergencies))
+        alerts = raise_alerts(tx, emergencies)
+        link(tx, asking)
+        return Landed(unchanged=len(rows), alerts=alerts)
 
     return db.transact(work, utc(now))

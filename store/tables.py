@@ -232,7 +232,8 @@ class MessagePlace(SQLModel, table=True):
 class SignatureRow(SQLModel, table=True):
     """What a message is compared by: hashes only. `cluster`: the first message of its question, itself when none is.
 
-    `at`: when it was written, as far as known; `keys`: those under which it stands in `signature_keys`, packed.
+    `at`: when it was written, as far as known; `keys`: those under which it stands in `signature_keys`, as JSON; `by`:
+    the person whose word the cluster is.
     """
 
     __tablename__ = "signatures"
@@ -241,6 +242,7 @@ class SignatureRow(SQLModel, table=True):
     at: datetime = _time()
     body: str = Field(sa_type=Text)
     keys: str = Field(sa_type=Text)
+    by: str | None = Field(default=None, sa_type=Text)
 
     __table_args__ = (Index("ix_signatures_cluster", "cluster", "message_id"),)
 
@@ -323,8 +325,6 @@ class Sending(SQLModel, table=True):
     error: str | None = Field(default=None, sa_type=Text)
 
 
-class Run(SQLModel, table=True):
-    __tablename__ = "runs"
 class CaseRow(SQLModel, table=True):
     """How far the desk has come with a message; `data` is the desk's own value, `version` counts its steps."""
 
@@ -367,6 +367,8 @@ class AuditRow(SQLModel, table=True):
     __table_args__ = (Index("ix_audit_message", "message_id", "seq"),)
 
 
+class Run(SQLModel, table=True):
+    __tablename__ = "runs"
     id: str = Field(primary_key=True)
     command: str
     host: str = ""
@@ -452,11 +454,11 @@ judgements = Judgement.__table__
 events = Event.__table__
 alerts = Alert.__table__
 sendings = Sending.__table__
-runs = Run.__table__
-coverage = CoverageRow.__table__
 cases = CaseRow.__table__
 replies = ReplyRow.__table__
 audit = AuditRow.__table__
+runs = Run.__table__
+coverage = CoverageRow.__table__
 budgets = Budget.__table__
 calls = Calls.__table__
 counters = Counter.__table__

@@ -38,6 +38,9 @@ def message_view(row: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a message (design.md), its id a decimal string. Times are still datetimes; see `dump`, `plain`."""
     author = row["author"] or {}
     repeat = row.get("repeat_of")
+    said = row["assessment"] or BLANK
+    if note := row.get("repeat_note"):  # no part of the assessment: judging anew must not lose it
+        said = {**said, "reasons": [*said["reasons"], note]}
     return {
         "id": str(row["id"]),
         "network": row["network"],
@@ -59,7 +62,7 @@ def message_view(row: Mapping[str, Any]) -> dict[str, Any]:
         "repeat_of": None if repeat is None else str(repeat),
         "division": row.get("division"),
         "deadlines": row["deadlines"] or {},
-        **(row["assessment"] or BLANK),
+        **said,
     }
 
 

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("keys", sa.Text(), nullable=False),
+        sa.Column("by", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["message_id"], ["messages.id"]),
         sa.PrimaryKeyConstraint("message_id"),
     )
