@@ -171,7 +171,7 @@ class Models:
                     f"{self.folder}: другая команда уже меняет модели; подождите её конца и повторите", exit_code=LOCKED
                 ) from None
             for left in self.folder.glob(f"{_ASIDE}*"):
-                shutil.rmtree(left, ignore_errors=True)
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
             yield
 
     def install(self, arrays: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
