@@ -27,7 +27,7 @@ from settings import ConfigError
 
 DEFAULT_GAP = 3
 DEFAULT_NEAR = 6
-FAR = 30
+FAR = 18
 _CONNECTOR = re.compile(r"^([+&]|[>~]\d*)$")
 _SPLIT = re.compile(r"\([^()]*\)|\S+")
 
