@@ -108,7 +108,7 @@ def expect(report: Any, code: int) -> None:
         assert report.exit_code != 0 and Outcome.complete not in outcomes
 
 
-@pytest.mark.parametrize(("method", "faults"), chunks())
+@pytest.mark.parametrize(("method", "faults"), list(chunks()))
 def test_faults_are_survived(tmp_path: Path, method: str, faults: tuple[str, ...], caplog: Any) -> None:
     listed = method == "wall.getById"  # asked about posts that the first page of the wall no longer shows
     world = two_pages(posts=4, start=time.time() - 200 * DAY)

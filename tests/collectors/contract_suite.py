@@ -16,6 +16,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
@@ -137,8 +138,6 @@ def assert_same(shelf: Shelf, world: World, page: str) -> None:
 
 
 def _stamp(text: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(text).timestamp()
 
 
@@ -221,6 +220,51 @@ class CollectorContract:
             elif kind == "community":
                 assert author.kind == "community" and author.id, i
         assert {"person", "community", "hidden", "deleted"} <= met
+
+    def test_an_argument_of_many_levels(self) -> None:
+        for name, behaviour in self.behaviours.items():
+            world = self.make_world(seed=4, pages=1, posts=2, comments=20)
+            page = next(iter(world.pages))
+            last = None
+            for n in range(120):
+                last = world.add_comment(world.pages[page].posts[self.threaded(world)], f"Ответ {n}", 1, parent=last)
+            with self.emulate(world, behaviour=behaviour) as emulator, self.open(emulator, page) as (collector, ref):
+                shelf = Shelf()
+                assert collect(collector, ref, shelf).complete, name
+                assert_same(shelf, world, page)
+
+    def threaded(self, world: World) -> tuple[str, int]:
+        """The key of a post that shows threads, of the first page."""
+        posts = next(iter(world.pages.values())).posts
+        return next(k for k, p in posts.items() if p.kind == "post" and not p.closed)
+
+    def test_texts_and_dates_that_break_things(self) -> None:
+        """Nothing that a database or a terminal chokes on, nothing lost, the same from call to call."""
+        world = self.make_world(seed=4, pages=1, posts=2, comments=20)
+        page = next(iter(world.pages))
+        post = world.pages[page].posts[self.threaded(world)]
+        texts = [
+            "нуль\x00 \x1b[31mкрасный\x1b[0m \x9b1m \u2028",
+            "пол\ud83dпары",
+            "<script>alert(1)</script>",
+            "Вода " * 20_000,
+            "",
+            " \n\t ",
+        ]
+        made = [world.add_comment(post, text, 1) for text in texts]
+        made += [world.add_comment(post, "Когда?", 1, at=at) for at in (0, -5, 4_070_908_800)]
+        with self.emulate(world) as emulator, self.open(emulator, page) as (collector, ref):
+            shelf, again = Shelf(), Shelf()
+            assert collect(collector, ref, shelf).complete
+            assert collect(collector, ref, again).complete
+        assert shelf.live == again.live
+        for c in made:
+            kept = shelf.live[world.external_id(c)]
+            kept.text.encode()
+            assert not set(kept.text) & set("\x00\x1b\x9b\x7f\u2028"), kept.text[:50]
+            assert kept.published_at is None or kept.published_at.year in (datetime.now(UTC).year, 2099)
+        assert shelf.live[world.external_id(made[3])].text.strip() == texts[3].strip()
+        assert [shelf.live[world.external_id(c)].published_at is None for c in made[6:]] == [True, True, False]
 
     # --- coming back -------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from collectors.doctor import checks
 from collectors.pages import choose_pages, plan
 from collectors.poll import Options, Poller
 from collectors.report import Silent
-from emulator import GROUP_TOKEN, Behaviour
+from emulator import GROUP_TOKEN, Behaviour, Shaker
 from emulator.faults import Plan
 from emulator.world import Clock, Post, World
 from settings import ConfigError
@@ -394,6 +395,36 @@ def test_a_gap_that_differs_from_walk_to_walk_hides_comments_and_deletes_none(li
     assert r.collect(full=True).exit_code == 0
     assert set(r.stored()) == stored
     r.agrees()
+
+
+@pytest.mark.parametrize("seed", range(20 if os.environ.get("OTKLIK_SOAK") else 2))
+def test_comments_that_move_under_a_counter_that_is_too_high_are_not_taken_for_deleted(
+    sqlite_url: str, seed: int
+) -> None:
+    """Whatever appears and vanishes while pages of it are read: what stood there all the time stays."""
+    with rig(sqlite_url, behaviour=Behaviour(wall_max=15)) as r:
+        for n in range(25):
+            r.world.add_comment(r.post(), f"Ещё {n}", 1001)
+        r.emulator.plan = Plan.parse("wall.get*:counter=2")
+        r.collect()
+        standing = {r.key(c) for c in r.world.comments()}
+        shaker = Shaker(seed)
+
+        def shake(world: World, method: str) -> None:
+            shaker.shake(world)
+            standing.difference_update([world.external_id(c) for c in world.comments() if c.deleted])
+
+        r.world.mutator = shake
+        for _ in range(3):
+            r.world.advance(5)
+            r.collect(full=True)
+            assert not {k for k, m in r.stored().items() if m["deleted_at"]} & standing
+        r.world.mutator = None
+        assert standing
+        r.emulator.plan = Plan.parse(None)
+        r.collect(full=True)
+        assert r.collect(full=True).exit_code == 0
+        r.agrees()
 
 
 def test_too_high_a_counter_costs_no_whole_walk_each_time(lite: Rig) -> None:
