@@ -148,7 +148,8 @@ class Reading(Generic[T]):
                 self.fresh += not c.deleted and self._unknown(key)
                 found.append(c)
             thread = tree.thread(raw)
-            stack.extend((r, key) for r in reversed(thread.items))
+            if thread.items:
+                stack += [(r, key) for r in reversed(thread.items)]
             if thread.whole or key in self.entered:
                 continue
             if tail and thread.count == self._known_below(key):

@@ -41,6 +41,7 @@ class VkTree(Tree[Raw]):
         self._page = page
         self._target = target
         self._flat = target.kind in ("photo", "topic")
+        self._prefix = target.comment_id(0)[:-1]
 
     def level(self, under: str | None, newest_first: bool) -> Level[Raw]:
         order = order_of(newest_first)
@@ -68,7 +69,7 @@ class VkTree(Tree[Raw]):
         return Slice(entries(answer.get("items")), total, Came(count, Authors(answer)))
 
     def key(self, raw: Raw) -> str:
-        return self._target.comment_id(raw["id"])
+        return f"{self._prefix}{int(raw['id'])}"
 
     def comment(self, raw: Raw, more: Came, under: str | None) -> Comment:
         return comment(raw, self._target, self._page, more.authors, None if under is None else number_of(under))
@@ -77,8 +78,10 @@ class VkTree(Tree[Raw]):
         thread = raw.get("thread")
         if not isinstance(thread, dict):
             return NO_THREAD
-        replies = entries(thread.get("items"))
-        count = whole(thread.get("count")) or 0
+        items, count = thread.get("items"), whole(thread.get("count")) or 0
+        if not items and not count:  # nearly always
+            return NO_THREAD
+        replies = entries(items)
         return Thread(replies, count, count <= len(replies) < SHOWN)
 
     def first(self) -> Comment | None:
