@@ -124,7 +124,7 @@ def learn(
         same = running.model.endswith(f".{meta['version']}")
         live = not models.pinned and not same and (force or not comparison.against)
         if live:
-            models.go_live(name, by=by, forced=bool(comparison.against))
+            models.go_live(name, tried=True, by=by, forced=bool(comparison.against))
         return Trained(name, live, same, figures, measure("отложенные тексты", texts, old), comparison, meta["data"])
 
 

@@ -194,9 +194,10 @@ class Models:
             _sync(self.folder)
         return name
 
-    def go_live(self, name: str, what: str = "live", **more: Any) -> None:
-        """Let `name` run from now on. To be called inside `changing`."""
-        self.judge(name=name)  # nothing damaged is put live
+    def go_live(self, name: str, what: str = "live", *, tried: bool = False, **more: Any) -> None:
+        """Let `name` run from now on. To be called inside `changing`. `tried`: it has judged texts just now."""
+        if not tried:
+            self.judge(name=name)  # nothing damaged is put live
         aside = self.folder / f"{_ASIDE}{uuid.uuid4().hex}"
         with _told(self.folder):
             with aside.open("w", encoding="ascii") as file:

@@ -24,13 +24,6 @@ from settings import LOCKED, USAGE, ConfigError, OtklikError
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
-def tiny():
-    """A small model of its own, made in a second."""
-    few = [e for e in train.own_examples() if e.group in ("gas", "waste", "-")]
-    return train.train(few[::2])
-
-
 def other(tiny, factor: float = 0.5):
     """The same model with other weights, hence another version."""
     arrays, meta = tiny
