@@ -38,6 +38,7 @@ from console import (
 )
 from classifier import commands as model_commands
 from desk import commands as desk_commands
+from desk import queue_commands
 from feed import commands as feed_commands
 from store import commands as store_commands
 
@@ -58,6 +59,7 @@ for _name, _sub in (
     ("queue", queue_app),
     ("feed", feed_commands.app),
     ("alerts", desk_commands.alerts),
+    ("sla", desk_commands.sla),
     ("model", model_commands.app),
     ("store", store_commands.app),
 ):
@@ -689,6 +691,9 @@ def queue_nack(
     """Вернуть в очередь."""
     with current().store() as store:
         say(f"возвращено: {store.nack(ids, consumer, utc_now())}")
+
+
+queue_commands.add_to(queue_app)
 
 
 # --- setting up, trying out -------------------------------------------------------------------------------------------

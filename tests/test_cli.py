@@ -132,8 +132,15 @@ def test_only_the_named_page_and_a_dry_run(here: Place_) -> None:
     assert [p["page"] for p in here.run("collect", "--page", "2", "--json").json["pages"]] == ["Страница 2"]
     planned = here.run("collect", "--dry-run", "--json").json
     assert [p["number"] for p in planned] == [1, 2] and all(not p["first_time"] for p in planned)
-    assert "Страница" in here.run("collect", "--dry-run").out
+    shown = here.run("collect", "--dry-run").out
+    assert "Страница" in shown and "ещё не собиралась" not in shown
     assert here.run("collect", "--since", "2026-01-01", "--json").code == 0
+
+
+def test_a_dry_run_before_the_first_one_says_so(fresh: Place_) -> None:
+    planned = fresh.run("collect", "--dry-run")
+    assert planned.code == 0 and planned.out.count("ещё не собиралась") == 2 and " 0 " not in planned.out
+    assert all(p["first_time"] for p in fresh.run("collect", "--dry-run", "--json").json)
 
 
 def test_pages(ready: Place_) -> None:
@@ -190,10 +197,12 @@ def test_one_message_and_its_correction(here: Place_) -> None:
     found = message(here, "Хкеме")
     shown = here.run("queue", "show", found["id"], "--json").json
     assert shown["id"] == found["id"] and "revisions" in shown
-    assert "Хкеме" in here.run("queue", "show", found["id"]).out
+    shown = here.run("queue", "show", found["id"]).out
+    assert "Хкеме" in shown and re.search("Страница +Страница 1", shown)
     changed = here.run("queue", "correct", found["id"], "--urgency", "urgent", "--place", "Зрых", "--by", "я", "--json")
     assert changed.code == 0, changed.err
     assert changed.json["urgency"] == "urgent" and [p["name"] for p in changed.json["places"]] == ["Зрых"]
+    assert "так решил человек: я" in here.run("queue", "show", found["id"]).out
     here.run("collect", "--full")
     after = here.run("queue", "show", found["id"], "--json").json
     assert after["urgency"] == "urgent", "a person's word is not written over"
@@ -209,6 +218,14 @@ def test_take_ack_nack(here: Place_) -> None:
     assert here.run("queue", "nack", first[1]["id"], "--consumer", "a").code == 0
     again = here.run("queue", "take", "--consumer", "b", "--limit", "100", "--json").json
     assert [m["id"] for m in again] == [first[1]["id"]]
+
+
+def test_old_messages_are_taken_only_when_asked_for(here: Place_) -> None:
+    assert not any(
+        m["historical"] for m in here.run("queue", "take", "--consumer", "a", "--limit", "99", "--json").json
+    )
+    old = here.run("queue", "take", "--consumer", "a", "--limit", "99", "--historical", "--json").json
+    assert len(old) == 24 and all(m["historical"] for m in old)
 
 
 def test_an_expired_lease_frees_the_message(here: Place_) -> None:
@@ -271,6 +288,10 @@ def test_channels_are_tested_and_drilled(here: Place_) -> None:
     assert len(here.phone.heard) >= heard + 2
     assert any("УЧЕБНАЯ" in t and "Проверка связи" in t for t in here.phone.texts)
     assert here.run("alerts", "deliver").code == 0
+    assert "доставлено 1 из 1" in here.run("alerts", "drill").err
+    here.write(head=[])
+    said = here.run("alerts", "drill")
+    assert said.code == 1 and "добавьте канал" in said.err
     here.write(head=[f"json://127.0.0.1:{dead_port()}"])
     said = here.run("alerts", "test", "--json")
     assert said.code == 1 and said.json[0]["ok"] is False
@@ -464,7 +485,13 @@ def on_a_terminal(where: Place_, *argv: str, **env: str) -> str:
 
 def test_colour_on_a_terminal_unless_unwanted(ready: Place_) -> None:
     assert "\x1b[" in on_a_terminal(ready, "queue")
-    assert not re.search(r"\x1b\[[\d;]*\b(3\d|4\d|9\d)", on_a_terminal(ready, "queue", NO_COLOR="1"))
+    for argv in (("queue",), ("alerts",), ("pages",), ("queue", "show", "1")):
+        assert not re.search(r"\x1b\[[\d;]*m", on_a_terminal(ready, *argv, NO_COLOR="1")), argv
+
+
+def test_each_page_is_told_once_on_a_terminal(fresh: Place_) -> None:
+    said = on_a_terminal(fresh, "collect", COLUMNS="100")
+    assert said.count("полностью") == 2 and said.count("Всего:") == 1
 
 
 def test_hostile_texts_are_harmless_in_every_view(ready: Place_) -> None:
@@ -490,6 +517,27 @@ def test_version_and_help() -> None:
     for argv in ((), ("collect",), ("queue",), ("queue", "take"), ("store",), ("alerts", "drill"), ("emulator",)):
         said = otklik(*argv, "--help")
         assert said.code == 0 and re.search("[а-я]{4}", said.out) and said.err == "", argv
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, (*path, name))
+
+
+def test_help_needs_no_configuration(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import typer
+
+    import cli
+
+    monkeypatch.setenv("OTKLIK_CONFIG", "/no/such/config.yaml")
+    every = list(commands(typer.main.get_command(cli.app)))
+    assert len(every) > 30
+    for path in every:
+        for word in ("--help", "-h"):
+            assert cli.run([*path, word]) == 0, path
+            said = capsys.readouterr()
+            assert said.out.startswith("Usage: otklik") and said.err == "", path
 
 
 # --- bad arguments ----------------------------------------------------------------------------------------------------

@@ -304,6 +304,17 @@ def test_a_drill_goes_the_whole_way_and_says_so(store):
         assert "УЧЕБНАЯ ТРЕВОГА" in text and "прорыв плотины" in text and "ничего не случилось" in text
 
 
+def test_a_drill_is_delivered_alone(store):
+    """What else is due waits for its own turn and is not counted."""
+    with receiver() as head:
+        raise_emergencies(store, 3)
+        alert = store.raise_drill("Учебная тревога", NOW)
+        assert len(Deliverer(store, configured(head.url)).deliver_due(NOW, only=alert)) == 1
+        (text,) = head.texts
+        assert "УЧЕБНАЯ" in text
+        assert len(Deliverer(store, configured(head.url)).deliver_due(NOW)) == 3
+
+
 # --- secrets ----------------------------------------------------------------------------------------------------------
 
 

@@ -143,7 +143,25 @@ def test_alerts_name_channels_that_fail(full):
     ):
         assert part in text, part
     full.acknowledge("1", "глава", NOW)
-    assert "подтверждена (глава 24.11.2026 12:00)" in squeezed(seen(show.alerts(full.alerts(), zone=ZONE), 160))
+    rows = seen(show.alerts(full.alerts(), zone=ZONE), 160)
+    assert "подтверждена (глава" in rows and "24.11 12:00)" in rows
+
+
+def test_alerts_are_told_in_80_columns_also_when_they_went_further(full):
+    full.claim_alerts(NOW + timedelta(minutes=11), 10, [("tgram#12345678", "escalation")], 600, 60, 20)
+    lines = seen(show.alerts(full.alerts(), zone=ZONE), 80).splitlines()
+    assert any("передана дальше  пожар: Горит дом" in line for line in lines), lines
+    assert len(lines) < 12 and all(
+        "доставл" not in line or "json#12345678: доставлено 24.11 12:00" in line for line in lines
+    )
+
+
+def test_a_correction_says_who_and_when_and_names_the_page(full):
+    text = squeezed(seen(show.message(full.message("1", full=True), zone=ZONE, now=NOW, pages={("vk", "-1"): "Ахты"})))
+    assert "Почему так решил человек: администратор, 24.11.2026 12:04 (важность)" in text
+    assert "По мнению классификатора нет воды" in text and "Страница Ахты" in text
+    text = squeezed(seen(show.message(full.message("2", full=True), zone=ZONE, now=NOW)))
+    assert "Почему горит дом" in text and "человек" not in text and "Страница -1" in text
 
 
 def test_pages_show_gap_outcome_and_delay():
@@ -230,8 +248,10 @@ def test_progress_is_for_terminals_only():
         progress.posts_found(10, 3)
         progress.post_done()
         progress.landed(Landed(new=7, alerts=("1",)))
+        progress._bar.refresh()
         progress.page_finished(
             Coverage("vk", "-1", NOW, NOW, Outcome.partial, new=7), PageRef("vk", "-1", f"Ахты {EVIL}")
         )
     text = out.getvalue()
-    assert "частично" in text and "новых 7" in text and "взлом" not in text and "\x1b[2J" not in text
+    assert "новых 7, тревог 1" in text and "взлом" not in text and "\x1b[2J" not in text
+    assert "частично" not in text  # the report of the run tells how each page went, once
