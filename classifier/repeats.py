@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,7 @@ from store.values import Assessment, Likeness
 CONCEPTS = Path(__file__).parent / "likeness" / "concepts.txt"
 MAX_TERMS = 60
 MIN_COPY_WORDS = 6
+EMERGENCY_SURE_S = 3 * 3600.0
 EMERGENCY_WINDOW_S = 24 * 3600.0
 """Two fires in one village a week apart are two fires."""
 
@@ -106,6 +109,59 @@ _NUMBERED = frozenset(
 _STREET = frozenset(["улица", "ул", "переулок", "пер", "проспект", "площадь"])
 _ON_STREET = frozenset(("на", "по", "с", "угол", "возле"))
 _WHEN = frozenset(("когда", "доколе", "скоро", "чтобы", "чтоб", "бы", "пусть", "просьба", "просить", "прошу"))
+# Troubles that may be told of in each other's words; all others exclude each other.
+_NEAR = {
+    "out": ("build", "uncollected", "lack", "cash", "late", "closed", "broken", "enrol", "cold"),
+    "broken": ("pits", "build", "danger"),
+    "attack": ("stray", "danger"),
+    "lack": ("enrol", "crowd", "late", "closed"),
+    "duration": ("cash", "late", "enrol", "lack", "out", "build", "uncollected", "pits", "broken"),
+    "danger": ("pits", "stray", "speed"),
+    "pits": ("build",),
+    "dirty": ("smell", "quality"),
+    "late": ("crowd",),
+    "smell": ("uncollected", "leak"),
+    "open": ("danger", "broken"),
+}
+# Troubles that make a question another one when only one of two texts names them beside others.
+_SPECIAL = ("weak", "dirty", "price")
+_WALKS = ("ходить", "ездить")  # buses that do are well, dogs that do are not
+# Of these "there is none" is a question by itself; of a school or a hospital it depends on what there is none of.
+_SUPPLIES = (
+    "water",
+    "power",
+    "lamps",
+    "gas",
+    "heat",
+    "net",
+    "bus",
+    "containers",
+    "kindergarten",
+    "playground",
+    "bridge",
+    "garbage",
+    "snow",
+    "road",
+    "ambulance",
+    "pension",
+    "benefits",
+    "nurse_post",
+    "pediatrician",
+    "therapist",
+    "dentist",
+    "surgeon",
+    "cardiologist",
+    "neurologist",
+    "oculist",
+    "gynaecologist",
+    "ent",
+)
+# After these words a building is a landmark, or only passed by.
+_LANDMARKS = ("school", "market", "hospital", "kindergarten", "cemetery", "office", "club", "stadium", "post", "bridge")
+_BESIDE = ("у", "возле", "около", "напротив", "рядом", "перед", "за")
+_PASSED = ("из", "до", "от", "к", "в")
+_NO_OBJECTS = ("улица", "район", "дорога")
+_ENDING = re.compile(r"(?:ый|ий|ой|ая|яя|ое|ее)$")
 _BANDS = ((0x9E3779B1, 0x85EBCA77), (0xC2B2AE3D, 0x27D4EB2F), (0x165667B1, 0xD3A2646D))
 
 
@@ -154,7 +210,7 @@ def hashed(text: str) -> int:
 
 @dataclass(slots=True)
 class Content:
-    """What is compared, as sets of hashes. `sign`: +1 works or done, -1 not, 0 unknown. `terms`: hash -> weight."""
+    """What is compared, as sets of hashes. `sign`: 2 done, 1 works, -1 neither, 0 unknown. `terms`: hash -> weight."""
 
     copy: int = 0  # fingerprint of the words; the whole content of a text that asks nothing
     topic: int = 0
@@ -225,10 +281,12 @@ def read(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> Conten
     table = concepts()
     found = Content(topic=hashed(said.topic_group or "") if said.topic_group else 0)
     settled = {p.name for p in said.places if p.kind in places.SETTLEMENTS}
-    found.settlements = frozenset(hashed(name) for name in settled)
+    for road in (p.name for p in said.places if p.kind == "дорога"):  # «Ахты–Хнов»: named by the villages it joins
+        settled.update(road.split("–"))
     found.objects = frozenset(
-        hashed(p.name) for p in said.places if p.kind not in places.SETTLEMENTS and p.kind not in ("улица", "район")
+        hashed(p.name) for p in said.places if p.kind not in places.SETTLEMENTS and p.kind not in _NO_OBJECTS
     )
+    found.settlements = frozenset(map(hashed, settled))
     if said.emergency:
         found.emergency = hashed(f"emergency {said.emergency_kind}")
     subjects: list[str] = []
@@ -236,12 +294,12 @@ def read(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> Conten
     names: list[str] = []
     numbers: list[str] = []
     terms: dict[str, int] = {}
+    passed: list[str] = []
     signs = set()
     asked_at = -9  # where "когда" or "чтобы" stood
     for i, word in enumerate(words):
-        lemma = word.lemma
         before = words[i - 1].form if i else ""
-        if lemma in _WHEN or word.form in _WHEN:
+        if word.lemma in _WHEN or word.form in _WHEN:
             asked_at = i
         if word.form[0].isdigit():
             if (number := _number(words, i)) is not None:
@@ -249,30 +307,39 @@ def read(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> Conten
             continue
         if not word.form[0].isalpha() or len(word.form) > 40:
             continue
-        if place_bits and word.mask & place_bits and settled:
-            continue
+        negated = before in ("не", "ни") or (i > 1 and words[i - 2].form == "не" and before in ("были", "было", "был"))
+        asked = i - asked_at <= 7
+        lemma = _lemma(word, table)
         if (name := _name(words, i)) is not None:
             names.append(name)
             continue
-        negated = before in ("не", "ни") or (i > 1 and words[i - 2].form == "не" and before in ("были", "было", "был"))
-        variants = [lemma]
-        if negated:
-            variants = [f"не-{lemma}"]
-        elif i - asked_at <= 7:
-            variants.append(f"когда-{lemma}")
-        if (sign := _sign(word, negated, i - asked_at <= 7, table)) != 0:
-            signs.add(sign)
-        hit = list(table.subjects.get(lemma, ()))
-        hit_aspects = [a for v in variants for a in table.aspects.get(v, ())]
+        hit = table.subjects.get(lemma, ())
+        if place_bits and word.mask & place_bits and settled and not hit:
+            continue
+        variants = [f"не-{lemma}"] if negated else [lemma, f"когда-{lemma}"] if asked else [lemma]
+        if lemma not in _WALKS or "bus" in subjects:
+            signs.add(_sign(word, lemma, negated, asked, table))
+        troubles = [a for v in variants for a in table.aspects.get(v, ())]
+        if hit and hit[0] in _LANDMARKS:
+            near = [w.form for w in words[max(0, i - 2) : i]]
+            if any(f in _BESIDE for f in near):
+                names.append(hit[0])
+                continue
+            if any(f in _PASSED for f in near):
+                passed += hit
+                continue
         subjects += hit
-        aspects += hit_aspects
-        for s in hit:
-            terms[f"s:{s}"] = 3
-        for a in hit_aspects:
-            terms[f"a:{a}"] = 2
-        if not hit and not hit_aspects and lemma not in table.light and word.pos in _CONTENT and len(lemma) > 2:
-            terms[variants[0]] = 1 if lemma in table.common else 2
-    found.sign = -1 if -1 in signs else 1 if 1 in signs else 0
+        aspects += troubles
+        terms.update((f"s:{s}", 3) for s in hit)
+        terms.update((f"a:{a}", 2) for a in troubles)
+        if not hit and not troubles and lemma not in table.light and word.pos in _CONTENT and len(lemma) > 2:
+            terms[_ENDING.sub("", variants[0])] = 1 if lemma in table.common else 2
+    if not subjects and passed:  # "в школе холодно"
+        subjects += passed
+        terms.update((f"s:{s}", 3) for s in passed)
+    if "river" in subjects and "heat" in subjects:
+        subjects.remove("heat")  # "топит"
+    found.sign = -1 if -1 in signs else max(signs, default=0)
     found.subjects = frozenset(map(hashed, subjects))
     found.aspects = frozenset(map(hashed, aspects))
     found.names = frozenset(map(hashed, names))
@@ -281,21 +348,33 @@ def read(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> Conten
     return found
 
 
-def _sign(word: Word, negated: bool, asked: bool, table: Concepts) -> int:
-    """+1 when the word says that something is on or done, -1 off or not done, 0 nothing."""
+def _lemma(word: Word, table: Concepts) -> str:
+    """The reading of the word that the tables know, reflexive verbs as the plain ones; else the likeliest."""
+    for lemma in word.lemmas:
+        for one in (lemma, lemma.removesuffix("ся").removesuffix("сь")):
+            if one in table.subjects or any(v in table.aspects for v in (one, f"не-{one}", f"когда-{one}")):
+                return "открытый" if one == "открыть" and word.pos == "PRTS" else one
     lemma = word.lemma
+    plain = lemma.removesuffix("ся")
+    return plain if word.pos in ("VERB", "INFN") else lemma
+
+
+def _sign(word: Word, lemma: str, negated: bool, asked: bool, table: Concepts) -> int:
+    """2 when the word says that something was done, 1 that it works, -1 that it does not, 0 nothing."""
+    tag = word.tag
+    if tag is None:
+        return 0
     if lemma in table.off:
-        if word.pos in ("VERB", "PRTS") and not negated and word.tag is not None and word.tag.tense == "futr":
+        if word.pos in ("VERB", "PRTS") and not negated and tag.tense == "futr":
             return 0
         return 1 if negated and word.pos == "VERB" else -1
     if lemma not in table.on:
         return 0
     if negated:
         return -1
-    tag = word.tag
-    if tag is None or asked or word.pos not in ("VERB", "PRTS") or tag.mood == "impr" or tag.tense == "futr":
+    if asked or word.pos not in ("VERB", "PRTS") or tag.mood == "impr" or tag.tense == "futr":
         return -1 if asked and word.pos in ("VERB", "INFN") else 0
-    return 1
+    return 2 if tag.tense == "past" and lemma not in _WALKS else 1
 
 
 def _number(words: Sequence[Word], i: int) -> str | None:
@@ -320,12 +399,12 @@ def _name(words: Sequence[Word], i: int) -> str | None:
     after = words[i + 1] if i + 1 < len(words) else None
     beside = [w for w in (before, after) if w is not None]
     by_word = any(w.lemma in _STREET or w.form in _STREET for w in beside)
-    if word.pos == "ADJF" and "femn" in word.tag:
+    if word.pos == "ADJF" and word.form.endswith(("ой", "ая", "ую", "ей")):
         if by_word:
             return word.lemma
         known = concepts()
         stands_alone = after is None or after.pos not in ("NOUN", "ADJF")
-        free = word.lemma not in known.light | known.common and word.lemma not in known.subjects
+        free = word.lemma not in known.light and word.lemma not in known.common
         if stands_alone and free and before is not None and before.form in _ON_STREET and "Apro" not in word.tag:
             return word.lemma
         return None
@@ -355,6 +434,9 @@ def _keys(c: Content, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     if not about:
         keys |= {_mixed(p, t) for p in where for t in telling[:3]}
         topical |= {_mixed(t) for t in telling[:2]}
+    if not where and about:
+        keys |= {_mixed(*pair) for pair in itertools.combinations(about, 2)}
+        keys |= {_mixed(s, t) for s in about[:2] for t in telling[:4] if t not in c.subjects}
     if not (where and about) and len(c.terms) >= 3:
         keys |= {_mixed(n, *band) for n, band in enumerate(_bands(c.terms))}
     if length >= MIN_COPY_WORDS:
@@ -398,18 +480,46 @@ def _place(a: Content, b: Content) -> str:
     return "same"
 
 
+@functools.cache
+def _near() -> dict[int, frozenset[int]]:
+    """`_NEAR`, both ways, by hash."""
+    found: dict[int, set[int]] = {}
+    for one, others in _NEAR.items():
+        for other in others:
+            a, b = hashed(one), hashed(other)
+            found.setdefault(a, set()).add(b)
+            found.setdefault(b, set()).add(a)
+    return {k: frozenset(v) for k, v in found.items()}
+
+
 def _opposed(a: Content, b: Content) -> bool:
     """Another subject, another trouble, or on against off."""
-    if a.sign * b.sign < 0 or (a.sign != b.sign and 1 in (a.sign, b.sign)):
+    low, high = sorted((a.sign, b.sign))
+    if (low < 0 < high) or (low == 0 and high == 2):
         return True
-    if a.emergency != b.emergency and a.emergency and b.emergency:
+    if a.emergency and b.emergency:
+        return a.emergency != b.emergency
+    if a.subjects and b.subjects and not a.subjects & b.subjects:
         return True
-    if a.emergency and a.emergency == b.emergency:
+    if not a.aspects or not b.aspects:
         return False
-    subjects, aspects = _agree(a.subjects, b.subjects), _agree(a.aspects, b.aspects)
-    if subjects == "other" and not a.subjects & b.subjects:
+    if any(s in a.aspects ^ b.aspects for s in map(hashed, _SPECIAL)):
         return True
-    return aspects == "other" and not a.aspects & b.aspects
+    return not _kindred(a, b)
+
+
+def _kindred(a: Content, b: Content) -> bool:
+    """Whether the two name one trouble, or troubles that are told of in each other's words."""
+    near = _near()
+    return bool(a.aspects & b.aspects) or any(near.get(x, frozenset()) & b.aspects for x in a.aspects)
+
+
+def _trouble(a: Content, b: Content) -> bool:
+    """Whether the two name one trouble that tells something by itself."""
+    if not _kindred(a, b):
+        return False
+    out = {hashed("out")}
+    return any(s in a.subjects & b.subjects for s in map(hashed, _SUPPLIES)) or bool((a.aspects & b.aspects) - out)
 
 
 def _overlap(a: dict[int, int], b: dict[int, int]) -> float:
@@ -437,12 +547,13 @@ def compare(a: Content, b: Content, *, same_author: bool, near: str, apart_s: fl
         return None
     score = _overlap(a.terms, b.terms)
     about = bool(a.subjects & b.subjects)
-    trouble = bool(a.aspects & b.aspects)
+    trouble = _trouble(a, b)
     if a.emergency and a.emergency == b.emergency:
         if apart_s > EMERGENCY_WINDOW_S:
             return None
         tied = place in ("same", "part") or near
-        return Likeness(max(score, 0.5), "то же происшествие") if tied and score >= 0.15 else None
+        least = 0.0 if place == "same" and apart_s <= EMERGENCY_SURE_S else 0.15
+        return Likeness(max(score, 0.5), "то же происшествие") if tied and score >= least else None
     if score < _wanted(a, b, place, about, trouble, same_author=same_author, near=near):
         return None
     return Likeness(score, _reason(place, about, a.topic == b.topic and a.topic != 0, same_author, near))
@@ -450,18 +561,19 @@ def compare(a: Content, b: Content, *, same_author: bool, near: str, apart_s: fl
 
 def _wanted(a: Content, b: Content, place: str, about: bool, trouble: bool, *, same_author: bool, near: str) -> float:
     """How much of the words must agree, given what else ties two texts together."""
+    whole = about and a.subjects == b.subjects
     if place == "same":
         if about:
-            return 0.4 if trouble else 0.6
+            return (0.4 if trouble else 0.7) + (0.0 if whole else 0.2)
         wanted = 0.6 if a.topic == b.topic and a.topic else 0.7
     elif place == "part":
-        wanted = 0.6 if about and trouble else 0.75
+        wanted = 0.6 if whole and trouble else 0.8
     elif place == "none":
-        wanted = 0.7 if about and trouble else 0.8
+        wanted = 0.75 if whole and trouble else 0.85
         if near:
             wanted -= 0.15 if about and trouble else 0.05
     else:  # only one says where
-        wanted = 0.75 if near and about and trouble else 0.85 if near or same_author else 1.1
+        wanted = 0.75 if near and whole and trouble else 0.85 if near or same_author else 1.1
     return wanted - 0.15 if same_author else wanted
 
 
