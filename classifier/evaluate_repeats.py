@@ -59,7 +59,7 @@ def verdicts(judge, lines: Sequence[Line]) -> Iterator[Verdict]:
 
 
 def alike(a: Assessment, b: Assessment) -> tuple[float, bool]:
-    """How alike two texts by strangers are (0: not), and whether they share a key by which the store would find them."""
+    """How alike two texts by strangers are (0: not), and whether the store would find one by the other's keys."""
     if a.signature is None or b.signature is None:
         return 0.0, False
     likeness = a.signature.likeness(b.signature.body, same_author=False, near="", apart_s=3600.0)

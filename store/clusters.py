@@ -12,7 +12,7 @@ from settings import USAGE
 from store.assessing import clean, message_event, utc
 from store.db import Database, Tx, rows_in
 from store.errors import NotFound, StoreError
-from store.repeats import firsts, remove
+from store.repeats import firsts, remove, succeed
 from store.tables import messages, signatures
 from store.views import message_view, plain
 
@@ -25,20 +25,7 @@ def drop(tx: Tx, ids: Sequence[int]) -> None:
     rows = list(rows_in(tx.conn, select(signatures), signatures.c.message_id, sorted(ids)))
     remove(tx, rows)
     for first in sorted(set(ids)):
-        left = (
-            tx.execute(
-                select(signatures.c.message_id).where(signatures.c.cluster == first).order_by(signatures.c.message_id)
-            )
-            .scalars()
-            .all()
-        )
-        if not left:
-            continue
-        tx.execute(update(signatures).where(signatures.c.cluster == first).values(cluster=left[0]))
-        note = func.replace(messages.c.repeat_note, f"№ {first} ", f"№ {left[0]} ")
-        members = (messages.c.repeat_of == first) & messages.c.id.in_(left[1:])
-        tx.execute(update(messages).where(members).values(repeat_of=left[0], repeat_note=note))
-        tx.execute(update(messages).where(messages.c.id == left[0]).values(repeat_of=None, repeat_note=None))
+        succeed(tx, first)
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------

@@ -70,7 +70,8 @@ class _Candidate:
 
 def link(tx: Tx, asked: Sequence[Asking]) -> None:
     """Keep the signatures, point repeats at the first message of their question, in their rows, in the table and in
-    their events. A link that a person made stays; so does a first message that others point to."""
+    their events. A link that a person made stays; a first message stays first unless an edit made another question of
+    it."""
     if not asked:
         return
     if not tx.is_sqlite:
@@ -81,7 +82,13 @@ def link(tx: Tx, asked: Sequence[Asking]) -> None:
     if not new:
         return
     changed = [old[a.row["id"]] for a in new if a.row["id"] in old]
-    fixed = {r.message_id for r in changed if r.by is not None} | firsts(tx, [r.message_id for r in changed])
+    fixed = {r.message_id for r in changed if r.by is not None}
+    for id_ in sorted(firsts(tx, [r.message_id for r in changed]) - fixed):
+        signature = next(a.signature for a in new if a.row["id"] == id_)
+        if signature is None or signature.contradicts(old[id_].body):
+            succeed(tx, id_)  # it asks something else now, the others go on without it
+        else:
+            fixed.add(id_)
     remove(tx, changed)
     for a in new:
         a.keys = frozenset(_keys(a)) if a.signature is not None else frozenset()
@@ -227,6 +234,28 @@ def _load(tx: Tx, ids: Iterable[int]) -> dict[int, _Candidate]:
         s.message_id, s.cluster, s.at, s.body, m.network, m.post_id, m.author_id, m.external_id, m.parent_id
     ).join_from(signatures, messages, m.id == s.message_id)
     return {r.message_id: _Candidate(*r) for r in rows_in(tx.conn, query, s.message_id, sorted(ids))}
+
+
+def succeed(tx: Tx, first: int) -> None:
+    """Message `first` leaves the cluster that it began: the next one becomes its first."""
+    s, m = signatures.c, messages.c
+    among = (s.cluster == first) & (s.message_id != first)
+    heir = tx.execute(select(s.message_id).where(among).order_by(s.message_id).limit(1)).scalar()
+    if heir is None:
+        return
+    members = tx.execute(
+        tx.lock(select(messages).where(m.repeat_of == first, m.id.in_(select(s.message_id).where(among))))
+    )
+    for row in [dict(r) for r in members.mappings()]:
+        note = row["repeat_note"] and row["repeat_note"].replace(f"№ {first} ", f"№ {heir} ")
+        values = (
+            {"repeat_of": heir, "repeat_note": note}
+            if row["id"] != heir
+            else dict.fromkeys(("repeat_of", "repeat_note"))
+        )
+        tx.execute(update(messages).where(m.id == row["id"]).values(**values))
+        message_event(tx, "assessed", {**row, **values})
+    tx.execute(update(signatures).where(among).values(cluster=heir))
 
 
 def remove(tx: Tx, rows: Sequence[Any]) -> None:
