@@ -207,6 +207,8 @@ TIMED = (
     & (_m.c.due_at < literal(NEVER, Instant(), literal_execute=True))
     & (_m.c.acked_at.is_(None) | (_m.c.status != literal("new", literal_execute=True)))
 )
+# What the desk has begun with; new messages, the bulk of what lands, are not in its index.
+BEGUN = (~_m.c.own) & (_m.c.status != literal("new", literal_execute=True))
 # What the classifier still owes.
 UNASSESSED = (~_m.c.own) & _m.c.assessed_at.is_(None) & _m.c.deleted_at.is_(None)
 
@@ -214,8 +216,11 @@ Index("ix_messages_post", _m.c.network, _m.c.post_id)
 _partial("ix_messages_queue", _ORDER, ~_m.c.own)
 _partial("ix_messages_waiting", _ORDER, WAITING)
 _partial("ix_messages_due", (_m.c.due_at, _m.c.id), TIMED)
-_partial("ix_messages_topic", (_m.c.topic,), _m.c.topic.isnot(None))
-_partial("ix_messages_group", (_m.c.topic_group,), _m.c.topic_group.isnot(None))
+_partial("ix_messages_page", (_m.c.page_id, *_ORDER), ~_m.c.own)
+_partial("ix_messages_status", (_m.c.status, *_ORDER), BEGUN)
+_partial("ix_messages_topic", (_m.c.topic, *_ORDER), _m.c.topic.isnot(None))
+_partial("ix_messages_group", (_m.c.topic_group, *_ORDER), _m.c.topic_group.isnot(None))
+_partial("ix_messages_division", (_m.c.division, *_ORDER), _m.c.division.isnot(None))
 _partial("ix_messages_unassessed", (_m.c.id,), UNASSESSED)
 
 
