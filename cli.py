@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from classifier import commands as model_commands
 from console import (
     By,
     Json,
@@ -36,7 +37,6 @@ from console import (
     utc_now,
     who,
 )
-from classifier import commands as model_commands
 from desk import commands as desk_commands
 from desk import queue_commands
 from feed import commands as feed_commands

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console import By, Json, command_group, console, current, emit, finish, say, utc_now, who
+from console import By, Json, command_group, console, current, date_of, emit, finish, say, utc_now, who
 
 alerts = command_group("Тревоги: список, подтверждение, проверка каналов.", bare=True)
 
@@ -80,3 +80,47 @@ def alerts_deliver() -> None:
         results = Deliverer(store, state.settings).deliver_due()
     say(f"доставлено {sum(r.ok for r in results)} из {len(results)}")
     finish(0 if all(r.ok for r in results) else 1)
+
+
+# --- clocks -----------------------------------------------------------------------------------------------------------
+
+sla = command_group("Сроки Регламента: счёт каждой минуты, прогноз.")
+
+
+@sla.command("explain")
+def sla_explain(id: str, as_json: Json = False) -> None:
+    """Каждый срок сообщения: когда шёл, когда стоял и почему, кто его начал и остановил."""
+    from desk import sla_view
+    from desk.sla import accounts
+
+    state = current()
+    with state.store() as store:
+        message, data = store.message(id), store.desk(id)["case"]
+    found = accounts(message, data, state.settings, utc_now())
+    emit([a.as_dict() for a in found]) if as_json else console().print(sla_view.accounts(found, zone=state.zone))
+
+
+@sla.command("forecast")
+def sla_forecast(
+    division: Annotated[str | None, typer.Option("--division", help="Только это подразделение (id).")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="До этого времени; иначе до конца дня.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Что уже просрочено и что просрочится до конца дня, по подразделениям."""
+    from desk import sla_view
+    from desk.sla import end_of_day, forecast
+    from desk.text import when
+    from store import QueueFilter
+
+    state = current()
+    now = utc_now()
+    end = date_of(until, state.zone) or end_of_day(now, state.settings)
+    with state.store() as store:
+        waiting = store.messages(QueueFilter(overdue=end, order="due"))
+        rows = forecast(waiting, state.settings, now, end)
+    if division is not None:
+        rows = [r for r in rows if r["division"] == division]
+    if as_json:
+        emit({"now": now, "until": end, "divisions": rows})
+    else:
+        console().print(sla_view.forecast(rows, until=when(end, state.zone)))

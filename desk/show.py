@@ -16,6 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from desk.states import STATES
 from desk.text import NETWORKS, left, link, moment, plain, plural, span, when
 from store.values import utcnow
 
@@ -24,15 +25,7 @@ Names = Mapping[str, str]
 
 URGENCY = {"urgent": "срочно", "prompt": "оперативно"}
 REACTION = {"required": "нужен ответ", "none": "ответ не нужен", "refuse": "можно не рассматривать"}
-STATUS = {
-    "new": "новое",
-    "taken": "взято",
-    "routed": "направлено",
-    "answered": "отвечено",
-    "closed": "закрыто",
-    "acked": "обработано",
-    "done": "обработано",
-}
+STATUS = {**STATES, "new": "новое"}
 ATTACHMENT = {
     "photo": "фото",
     "video": "видео",

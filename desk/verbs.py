@@ -371,11 +371,14 @@ def _start(old: Case, case: Case, facts: Facts, name: str, row: Transition, now:
     if name == "answer":
         if "answer" in case.running:
             return case  # sending it on does not give more time
-        length = answer_term(facts.urgency, settings)
+        reply = old.reply
+        if (
+            row.verb == "publish" and reply is not None and reply.until is not None
+        ):  # an interim answer that names a day
+            return _with_clock(case, Clock(name, "", now, reply.until, row.verb))
+        # One that names a condition: at the latest when an extension would end.
+        length = term(terms.extension) if row.verb == "publish" else answer_term(facts.urgency, settings)
         end = due(now, length, calendar)
-        if row.verb == "publish":  # an interim answer names the term of the final one, or a condition
-            length = term(terms.extension)
-            end = (old.reply.until if old.reply else None) or due(now, length, calendar)
     elif name == "draft":
         answer = case.running.get("answer")
         if answer is None:
@@ -390,7 +393,11 @@ def _start(old: Case, case: Case, facts: Facts, name: str, row: Transition, now:
     else:
         length = term(terms.return_ if name == "return" else getattr(terms, name))
         end = due(now, length, calendar)
-    return replace(case, clocks=(*case.clocks, Clock(name, length.text, now, end, row.verb, division)))
+    return _with_clock(case, Clock(name, length.text, now, end, row.verb, division))
+
+
+def _with_clock(case: Case, clock: Clock) -> Case:
+    return replace(case, clocks=(*case.clocks, clock))
 
 
 # --- the beginning ----------------------------------------------------------------------------------------------------

@@ -55,7 +55,8 @@ def test_the_straight_way_is_kept_whole(queue, store_url):
     assert (found["status"], found["division"], found["deadlines"], found["version"]) == ("published", "zhkh", {}, 6)
     desk = queue.desk("1")
     assert [(e["verb"], e["source"], e["target"], e["actor"]) for e in desk["log"]] == [
-        ("accept", "new", "accepted", "adm"), ("route", "accepted", "routed", "adm"), ("begin", "routed", "in_work", "z"),
+        ("accept", "new", "accepted", "adm"), ("route", "accepted", "routed", "adm"),
+        ("begin", "routed", "in_work", "z"),
         ("draft", "in_work", "draft", "z"), ("approve", "draft", "approved", "adm"),
         ("publish", "approved", "published", "adm"),
     ]  # fmt: skip

@@ -1,0 +1,248 @@
+"""The verbs of the Regulation as commands of `otklik queue`: options in, one step a message, the result out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from console import By, Json, console, current, date_of, emit, fail, finish, open_input, say, utc_now, who
+
+Ids = Annotated[list[str], typer.Argument(help="Номера сообщений.")]
+Id = Annotated[str, typer.Argument(help="Номер сообщения.")]
+Reason = Annotated[str, typer.Option("--reason", help="Почему.")]
+Seen = Annotated[
+    int | None, typer.Option("--version", min=0, help="Только если сообщение всё ещё этой версии (см. history).")
+]
+Words = Annotated[str | None, typer.Option("--text", help="Текст; «-»: со стандартного ввода.")]
+WordsFrom = Annotated[str | None, typer.Option("--file", help="Файл с текстом.")]
+
+
+def _step(
+    ids: Sequence[str], verb: str, by: str | None, as_json: bool, version: int | None = None, **args: Any
+) -> None:
+    """The same step for each message; one that is refused does not hold up the others."""
+    from desk.work import act
+    from settings import OtklikError
+
+    state = current()
+    done, failed = [], []
+    with state.store() as store:
+        for id in ids:
+            try:
+                done.append(act(store, state.settings, id, verb, args, by=who(by), now=utc_now(), version=version))
+            except OtklikError as e:
+                if len(ids) == 1:
+                    raise
+                failed.append(fail(str(e), e.exit_code))
+    if as_json:
+        emit(done)
+    for message in done:
+        say(_said(message))
+    finish((1 if done else failed[0]) if failed else 0)
+
+
+def _said(message: dict[str, Any]) -> str:
+    from desk.sla import CLOCKS
+    from desk.states import STATES
+    from desk.text import when
+
+    due = min(((at, name) for name, at in message["deadlines"].items()), default=None)
+    rest = f"; до {when(due[0], current().zone)}: {CLOCKS.get(due[1], due[1])}" if due else ""
+    return f"{message['id']}: {STATES.get(message['status'], message['status'])}{rest}"
+
+
+def _words(text: str | None, file: str | None) -> str:
+    from settings import ConfigError
+
+    if (text is None) == (file is None):
+        raise ConfigError("нужен текст: --text «…» или --file ПУТЬ")
+    if file is not None:
+        with open_input(file) as opened:
+            data = opened.read(200_000)
+    elif text == "-":
+        data = sys.stdin.buffer.read(200_000)
+    else:
+        return text or ""
+    try:
+        return data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise ConfigError("текст не в кодировке UTF-8; сохраните его в UTF-8") from None
+
+
+def _day_or_time(text: str | None) -> datetime | None:
+    """A term that a person names: a time, or a day, which then ends with its working time."""
+    at = date_of(text, current().zone)
+    if at is None or text is None or len(text.strip()) > len("2026-11-24"):
+        return at
+    from desk.calendar import calendar_of
+
+    calendar = calendar_of(current().settings)
+    day = calendar.day(calendar.date_of(at))
+    return day.spans[-1][1] if day.spans else at + timedelta(hours=23, minutes=59)
+
+
+def accept(ids: Ids, by: By = None, as_json: Json = False) -> None:
+    """Принять к рассмотрению (администратор, пункт 7.1)."""
+    _step(ids, "accept", by, as_json)
+
+
+def route(
+    ids: Ids,
+    to: Annotated[list[str], typer.Option("--to", help="Подразделение (id); несколько — в порядке очереди.")],
+    compiler: Annotated[
+        str | None, typer.Option("--compiler", help="Кто сводит общий ответ; иначе последнее из --to.")
+    ] = None,
+    by: By = None,
+    version: Seen = None,
+    as_json: Json = False,
+) -> None:
+    """Направить в подразделение (администратор, пункт 7.1, 7.10)."""
+    _step(ids, "route", by, as_json, version, to=to, compiler=compiler)
+
+
+def return_(ids: Ids, reason: Reason, by: By = None, as_json: Json = False) -> None:
+    """Вернуть администратору: не наша компетенция (исполнитель, пункт 7.2)."""
+    _step(ids, "return", by, as_json, reason=reason)
+
+
+def begin(ids: Ids, by: By = None, as_json: Json = False) -> None:
+    """Взять в работу (исполнитель)."""
+    _step(ids, "begin", by, as_json)
+
+
+def part(id: Id, text: Words = None, file: WordsFrom = None, by: By = None, as_json: Json = False) -> None:
+    """Передать сведения для общего ответа (исполнитель, пункт 7.10)."""
+    _step([id], "part", by, as_json, text=_words(text, file))
+
+
+def draft(
+    id: Id,
+    text: Words = None,
+    file: WordsFrom = None,
+    interim: Annotated[bool, typer.Option("--interim", help="Промежуточный; нужен --until или --condition.")] = False,
+    until: Annotated[str | None, typer.Option("--until", help="Срок окончательного решения.")] = None,
+    condition: Annotated[str | None, typer.Option("--condition", help="Условие окончательного решения.")] = None,
+    by: By = None,
+    version: Seen = None,
+    as_json: Json = False,
+) -> None:
+    """Представить проект ответа на согласование (исполнитель, пункт 7.4, 7.6, 7.8)."""
+    kind = "interim" if interim else "final"
+    end = _day_or_time(until)
+    _step([id], "draft", by, as_json, version, text=_words(text, file), kind=kind, until=end, condition=condition)
+
+
+def approve(ids: Ids, by: By = None, version: Seen = None, as_json: Json = False) -> None:
+    """Согласовать проект (администратор, пункт 7.5)."""
+    _step(ids, "approve", by, as_json, version)
+
+
+def rework(id: Id, reason: Reason, by: By = None, version: Seen = None, as_json: Json = False) -> None:
+    """Вернуть проект на доработку (администратор, пункт 7.5)."""
+    _step([id], "rework", by, as_json, version, reason=reason)
+
+
+def publish(
+    id: Id,
+    url: Annotated[str, typer.Option("--url", help="Ссылка на размещённый ответ.")],
+    by: By = None,
+    version: Seen = None,
+    as_json: Json = False,
+) -> None:
+    """Записать, что согласованный ответ размещён (администратор, пункт 7.7)."""
+    from settings import ConfigError
+
+    if not url.startswith(("https://", "http://")):
+        raise ConfigError("--url: нужна ссылка на размещённый ответ, https://…")
+    _step([id], "publish", by, as_json, version, url=url)
+
+
+def extend(
+    ids: Ids,
+    until: Annotated[str, typer.Option("--until", help="Новый срок ответа.")],
+    reason: Reason,
+    by: By = None,
+    version: Seen = None,
+    as_json: Json = False,
+) -> None:
+    """Продлить срок, не более чем на 30 дней (администратор, пункт 7.9)."""
+    _step(ids, "extend", by, as_json, version, until=_day_or_time(until), reason=reason)
+
+
+def notify(
+    ids: Ids,
+    kind: Annotated[str, typer.Option("--kind", help="acknowledgement (принято) или extension (срок продлён).")],
+    url: Annotated[str | None, typer.Option("--url", help="Ссылка на извещение.")] = None,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Записать, что автора известили (администратор, пункт 7.1, 7.9)."""
+    _step(ids, "notify", by, as_json, kind=kind, url=url)
+
+
+def redirect(
+    id: Id,
+    body: Annotated[str, typer.Option("--to", help="Ответственный орган.")],
+    text: Words = None,
+    file: WordsFrom = None,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Не наша компетенция: назвать автору ответственный орган (администратор, пункт 7.12)."""
+    _step([id], "redirect", by, as_json, body=body, text=_words(text, file))
+
+
+def refuse(
+    ids: Ids,
+    ground: Annotated[str, typer.Option("--ground", help="incorrect, unintelligible, harm, obscene, threat.")],
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Не принимать к рассмотрению (администратор, пункт 9); чрезвычайное ждёт второго решения."""
+    _step(ids, "refuse", by, as_json, ground=ground)
+
+
+def confirm(ids: Ids, by: By = None, as_json: Json = False) -> None:
+    """Подтвердить отказ по чрезвычайному сообщению (куратор или глава)."""
+    _step(ids, "confirm", by, as_json)
+
+
+def deny(ids: Ids, reason: Reason, by: By = None, as_json: Json = False) -> None:
+    """Отклонить отказ: сообщение рассмотрят (куратор или глава)."""
+    _step(ids, "deny", by, as_json, reason=reason)
+
+
+def close(ids: Ids, by: By = None, as_json: Json = False) -> None:
+    """Закрыть (администратор)."""
+    _step(ids, "close", by, as_json)
+
+
+def reopen(ids: Ids, reason: Reason, by: By = None, as_json: Json = False) -> None:
+    """Открыть снова (администратор или куратор)."""
+    _step(ids, "reopen", by, as_json, reason=reason)
+
+
+def history(id: Id, as_json: Json = False) -> None:
+    """Кто что сделал с сообщением, тексты ответов."""
+    from desk import sla_view
+
+    state = current()
+    with state.store() as store:
+        found = store.desk(id)
+    emit(found) if as_json else console().print(sla_view.history(found, zone=state.zone))
+
+
+_COMMANDS = (
+    accept, route, return_, begin, part, draft, approve, rework, publish, extend, notify, redirect, refuse, confirm,
+    deny, close, reopen, history,
+)  # fmt: skip
+
+
+def add_to(queue: typer.Typer) -> None:
+    """Give the group of the queue its verbs."""
+    for command in _COMMANDS:
+        queue.command(command.__name__.rstrip("_"))(command)
