@@ -371,7 +371,8 @@ class Tx:
 def _bulk(table: Table, names: tuple[str, ...], dialect: Any) -> tuple[str, tuple[tuple[str, Any], ...]]:
     """The INSERT of these columns, and for each in its order the name and the function that prepares its values."""
     compiled = insert(table).compile(dialect=dialect, column_keys=list(names))
-    order = compiled.positiontup or names
+    # The table's order, whatever order a row's keys have: rows packed apart from each other go in together.
+    order = compiled.positiontup or [c.name for c in table.columns if c.name in names]
     return str(compiled), tuple((n, table.c[n].type.dialect_impl(dialect).bind_processor(dialect)) for n in order)
 
 
