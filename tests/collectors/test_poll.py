@@ -774,6 +774,7 @@ def test_a_bad_text_in_front_does_not_keep_an_emergency_behind_it_waiting(lite: 
 def test_shapeless_answers_delete_nothing_and_are_not_complete(lite: Rig) -> None:
     lite.collect()
     before = lite.stored()
+    lite.options["network"] = ", retries: 1, max_wait: 0.2s"
     lite.emulator.plan = Plan.parse("wall.getComments:shape;wall.getById:shape;execute:shape")
     report = lite.collect(full=True)
     assert report.exit_code in (1, 4) and "complete" not in outcomes(report)
