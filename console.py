@@ -10,7 +10,7 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,7 +59,8 @@ class State:
     def store(self) -> Iterator[Store]:
         from store import Store
 
-        with Store.open(self.store_url) as store:
+        window = timedelta(seconds=self.settings.classifier.repeat_window)
+        with Store.open(self.store_url, repeat_window=window) as store:
             yield store
 
     @property

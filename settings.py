@@ -578,11 +578,15 @@ class Alerts(_Section):
 
 
 class Classifier(_Section):
-    """`models`: where `otklik model train` keeps its versions; `model`: the folder of one model, come what may."""
+    """`models`: where `otklik model train` keeps its versions; `model`: the folder of one model, come what may.
+
+    `repeat_window`: how far apart two messages may be written to count as one question.
+    """
 
     models: str = Field(default="models", min_length=1)
     model: str | None = None
     gazetteer: str | None = None
+    repeat_window: Seconds = 30 * 86400.0
 
 
 class Settings(_Section):
