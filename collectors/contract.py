@@ -67,7 +67,10 @@ class RateLimited(CollectError):
 
 
 class Gone(CollectError):
-    """The page or post does not exist (any more)."""
+    """The page or post does not exist (any more).
+
+    All comments of such a post are called deleted: say it of a post only when a second sign agrees with the first.
+    """
 
     outcome = Outcome.failed
 

@@ -171,7 +171,9 @@ def parse(text: str, name: str = "scenario.yaml") -> ScenarioModel:
     except yaml.MarkedYAMLError as e:
         line = e.problem_mark.line + 1 if e.problem_mark else 1
         raise ConfigError(f"{name}:{line}: это не YAML ({e.problem}); проверьте отступы и кавычки") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except RecursionError:
+        raise ConfigError(f"{name}: ответы вложены слишком глубоко; сделайте уровней меньше") from None
+    except (yaml.YAMLError, ValueError):
         raise ConfigError(f"{name}: файл не разбирается; сохраните его как YAML в UTF-8") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{name}: нужен раздел с ключами pages, authors, changes")

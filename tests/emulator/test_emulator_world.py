@@ -334,3 +334,16 @@ def test_a_bad_scenario_file_is_one_sentence(tmp_path):
         load(path, network="ok")
     with pytest.raises(ConfigError, match="отметки времени nowhere"):
         load(path).advance_to("nowhere")
+
+
+@pytest.mark.parametrize(("levels", "good"), [(120, True), (3000, False)])
+def test_a_scenario_of_many_levels_of_replies(levels: int, good: bool) -> None:
+    text = "{text: a}"
+    for _ in range(levels):
+        text = f"{{text: a, replies: [{text}]}}"
+    scenario = f"pages:\n- id: '-1'\n  posts:\n  - text: x\n    comments: [{text}]\n"
+    if good:
+        assert sum(1 for _ in build(parse(scenario)).comments()) == levels + 1
+    else:
+        with pytest.raises(ConfigError, match="слишком глубоко"):
+            parse(scenario)
