@@ -256,6 +256,8 @@ def _collect(page: Sequence[str], since: str | None, full: bool, dry_run: bool, 
             for result in report.results:
                 if result.coverage is not None and result.coverage.problem:
                     fail(f"{result.configured}: {result.coverage.problem}", report.exit_code)
+                elif result.postponed:
+                    fail(f"{result.configured}: {result.note}", report.exit_code)
     if report.interrupted:
         say("сбор остановлен; собранное сохранено, остальное возьмёт следующий запуск")
     return report.exit_code
