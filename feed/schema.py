@@ -194,13 +194,14 @@ def _envelope(type_: str, about: str, data: Schema) -> Schema:
             "seq": {
                 "type": "integer",
                 "minimum": 1,
-                "description": "Place in the log: dense, in the order of commits; keep the last one as your cursor",
+                "description": "Place in the log, in the order of commits; dense, but for a jump where a backup was "
+                "restored; keep the last one as your cursor",
             },
             "id": _text("Unique in the log (CloudEvents)", minLength=1),
             "type": _text("Event type", const=type_),
             "time": _time("When it was committed"),
             "specversion": _text("CloudEvents version", const="1.0"),
-            "source": _text("The log, a URN (CloudEvents)", minLength=1),
+            "source": _text("The log, a URN (CloudEvents); another one after a backup was restored", minLength=1),
             "datacontenttype": _text("CloudEvents", const="application/json"),
             "data": data,
         },

@@ -40,7 +40,7 @@ def store_restore(path: str, yes: Yes = False) -> None:
     aside = restore(url, path, force=True)
     if aside is not None:
         say(f"прежний файл не читался и отложен: {aside}")
-    say(f"база восстановлена из {path}; номера событий, сообщений и тревог продолжатся с новой круглой цифры")
+    say(f"база восстановлена из {path}; новые номера пойдут с круглого числа, прежние не повторятся")
 
 
 @app.command("verify")

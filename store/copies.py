@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Column, MetaData, Table, delete, func, insert, select, text, update
+from sqlalchemy import BigInteger, Column, MetaData, Table, delete, func, insert, inspect, select, text, update
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from settings import USAGE, os_problem
@@ -71,8 +71,8 @@ def backup(url: str, path: str | os.PathLike[str], force: bool = False) -> None:
     target = Path(path)
     if target.exists() and not force:
         raise StoreError(f"{target}: файл уже есть; укажите другое имя или --force", exit_code=USAGE)
-    if target.is_dir():
-        raise StoreError(f"{target}: это каталог; укажите имя файла", exit_code=USAGE)
+    if target.exists() and not target.is_file():
+        raise StoreError(f"{target}: это не обычный файл; укажите имя файла", exit_code=USAGE)
     if not target.parent.is_dir():
         raise StoreError(f"{target}: нет каталога {target.parent}; создайте его", exit_code=USAGE)
     with existing(url) as db:
@@ -278,6 +278,11 @@ def _before(db: Database) -> _Before:
         with db.read() as conn:
             version = schema.version_of(conn)
             if version is None:
+                if inspect(conn).get_table_names():
+                    raise StoreError(
+                        f"{db.name}: в этой базе чужие таблицы; укажите в store.url пустую базу или базу otklik",
+                        exit_code=USAGE,
+                    )
                 return _Before()
             if version != schema.HEAD and not schema.is_older(version):
                 raise StoreError(

@@ -231,7 +231,26 @@ def test_an_existing_backup_is_not_overwritten(filled, store_url, tmp_path):
     assert sqlite3.connect(file).execute("SELECT count(*) FROM messages").fetchone() == (4,)
 
 
+def test_somebody_elses_tables_are_not_replaced(filled, store_url, blank_url, tmp_path):
+    from store.db import Database
+
+    backup(store_url, tmp_path / "copy.db")
+    db = Database(blank_url)
+    with db.write() as conn:
+        conn.execute(text("CREATE TABLE things (x INTEGER)"))
+    with pytest.raises(StoreError, match="чужие таблицы") as e:
+        restore(blank_url, tmp_path / "copy.db", force=True)
+    assert e.value.exit_code == 2
+    with db.read() as conn:
+        assert conn.execute(text("SELECT count(*) FROM things")).scalar_one() == 0
+    db.close()
+
+
 def test_where_no_backup_can_be(filled, store_url, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(StoreError, match="не обычный файл"):
+            backup(store_url, place, force=True)
     with pytest.raises(StoreError, match="нет каталога"):
         backup(store_url, tmp_path / "no" / "copy.db")
     with pytest.raises(StoreError, match="файла базы нет"):
