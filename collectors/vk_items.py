@@ -165,13 +165,13 @@ def comment(raw: Mapping[str, Any], target: Target, page: PageRef, authors: Auth
     from_id = whole(raw.get("from_id"))
     text = clean(raw.get("text"))
     above = raw.get("parents_stack")
-    stack = [n for i in above if (n := whole(i))] if above and isinstance(above, list) else ()
-    parent = whole(raw.get("reply_to_comment")) or (stack[-1] if stack else None) or under
+    stack = above if above and isinstance(above, list) else ()  # from the top; hundreds long in a long argument
+    parent = whole(raw.get("reply_to_comment")) or next(filter(None, map(whole, reversed(stack))), None) or under
     if target.kind == "topic" and (answer := _BOARD_ANSWER.match(text)):
         parent = int(answer[1])
     if parent == number:
         parent = None
-    thread = stack[0] if stack else under
+    thread = next(filter(None, map(whole, stack)), None) or under
     deleted = raw.get("deleted") is True
     return Comment(
         network=NETWORK,
