@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from classifier import conduct, places, repeats, rules, text, topics
+from classifier import conduct, places, repeats, rules, streets, text, topics
 from classifier.contract import Text
 from classifier.words import MAX_FORMS, Lexicon, Word
 from store.values import Assessment, Place
@@ -241,7 +241,7 @@ class RoomJudge:
             if school is not None:
                 found.append(places.as_place(school, settlements[0].span, 0.6))
         if total & self._street:
-            found.extend(places.streets(clean, index))
+            found.extend(streets.streets(clean, index))
         return found
 
     def _one(self, item: Text, clean: str, index, words: list[Word], scores: topics.Scores, i: int) -> Assessment:

@@ -1,8 +1,8 @@
 """Names of places in a text: a gazetteer whose every case form, adjective and demonym is generated, and its matcher.
 
 A gazetteer is a CSV with a header; `name, kind` are needed, `district, parent, lat, lon, aliases (;), adjectives (;)`
-are used when there; so is `near` (1 or 0). The first row is the centre of the home district: its rows win over namesakes, places farther than
-`NEAR_KM` from it are "elsewhere".
+are used when there; so is `near` (1 or 0). The first row is the centre of the home district: its rows win over
+namesakes, places farther than `NEAR_KM` from it are "elsewhere".
 """
 
 from __future__ import annotations
@@ -99,21 +99,41 @@ _RIVER_WORDS = frozenset(
         "воды",
         "уровень",
         "разлив",
+        "рыба",
+        "рыбы",
+        "рыбу",
+        "купаются",
+        "купаться",
+        "течение",
+        "мост",
+        "мостом",
+        "моста",
+        "вышел",
+        "поток",
+        "унесло",
+        "утонул",
+        "тонет",
+        "утонула",
+        "смыло",
+        "поднялся",
+        "разлился",
+        "мусор",
+        "сливают",
+        "берегов",
+        "русло",
+        "паводок",
+        "бушует",
+        "водопад",
+        "брод",
+        "остров",
+        "сбрасывают",
     ]
 )
+_INSIDE = frozenset(["в", "во", "из", "до"])
 _HILL_WORDS = frozenset(
     ["гора", "горы", "горе", "гору", "горой", "вершина", "вершины", "вершину", "пик", "склон", "склоне"]
 )
 _NUMBER_WORDS = frozenset(["№", "номер", "номером", "номера", "n"])
-_STREET = re.compile(
-    r"\b(?:улиц(?:а|е|ы|у|ей|ею)|ул|переул(?:ок|ке|ка|ку|ком)|пер|проспект(?:е|а|у|ом)?|пр-т)\b\.?\s+"
-    r"(?:им(?:ени|\.)?\s+)?"
-    r"((?:\d+(?:-?[а-яё]{1,2})?\s+)?[а-яё][а-яё.-]*(?:(?:\s+|(?<=\.))[а-яё][а-яё-]+)?)"
-    r"(?:\s*,?\s*(?:д(?:ом|\.)?\s*)?№?\s*\d+\s?[а-яё]?\b)?",
-    re.IGNORECASE,
-)  # fmt: skip
-_STREET_ENDS = re.compile(r"(?:ого|его|ова|ева|ёва|ина|ына|ая|яя|ской|ской|цкой|ных|нов|евых|овых|ой|и|а|я|ы)$")
-
 # Schools are meant by such words when exactly one settlement with one school is named.
 SCHOOL_WORDS = "школа школьный класс спортзал учитель учительница директор_школы урок школьник первоклассник"
 
@@ -246,7 +266,8 @@ class Gazetteer:
             return form
         if not word.known and form.isalpha() and len(form) >= 5:
             found = sorted(f for f in self._speller.near(form) if f[0] == form[0])
-            if len({n.entry for f in found for n in self._names[f] if not n.rest}) == 1:
+            entries = {n.entry for f in found for n in self._names[f] if not n.rest}
+            if len({e.name for e in entries if e.settlement}) == 1 or len(entries) == 1:
                 return found[0]
         if "-" in form:  # "Ахты-Гдым"
             first = form.split("-")[0]
@@ -281,6 +302,8 @@ class Gazetteer:
             last = self._last(name, forms, i)
             if last is None:
                 continue
+            if typo and len(form) <= 5 and (name.confidence < 0.95 or not self._sign(forms, spans, raw, index, i)):
+                continue  # a short word with a slip is more often another word
             confidence = name.confidence - (0.2 if typo else 0.0)
             if not name.rest and not self._allowed(name, form, words, forms, spans, raw, index, i):
                 continue
@@ -289,6 +312,12 @@ class Gazetteer:
             if best is None or key > best[0]:
                 best = (key, name.entry, confidence, last)
         return best[1:] if best else None
+
+    @staticmethod
+    def _sign(forms, spans, raw, index, i) -> bool:
+        """A capital letter, a preposition or "село" before the word."""
+        at = spans[i][0] if index is None else index[spans[i][0]]
+        return raw[at : at + 1].isupper() or (i > 0 and forms[i - 1] in _PREPOSITIONS | _SETTLEMENT_WORDS)
 
     @staticmethod
     def _last(name: Name, forms: Sequence[str], i: int) -> int | None:
@@ -310,8 +339,9 @@ class Gazetteer:
             rank += 1.5
         if entry.settlement:
             rank += 3.0 * (before in _SETTLEMENT_WORDS) + 0.5 * (entry.kind != "бывшее село")
+            rank += 2.0 * (before in _INSIDE and entry.kind != "бывшее село")
         elif entry.kind in RIVERS:
-            rank += 3.0 * bool(around & _RIVER_WORDS) * (before not in _SETTLEMENT_WORDS)
+            rank += 4.0 * bool(around & _RIVER_WORDS) * (before not in _SETTLEMENT_WORDS)
         elif entry.kind == "гора":
             rank += 3.0 * bool(around & _HILL_WORDS)
         return rank
@@ -320,13 +350,21 @@ class Gazetteer:
         """Names that are ordinary words, abandoned hamlets, adjectives: they need a sign that a place is meant."""
         entry = name.entry
         before = forms[i - 1] if i else ""
+        if before == "." and i > 1 and forms[i - 2] in _SETTLEMENT_SHORT:
+            before = "село"
         after = forms[i + 1] if i + 1 < len(forms) else ""
+        if after in _NOT_BEFORE.get(form, ()):
+            return False
+        if name.derived and i and words[i - 1].tag is not None and "Name" in words[i - 1].tag:
+            return False  # "Марат Хновский" is a person
         if name.derived:
             if after in ("район", "района", "районе", "районом", "району", "район-на", "хребет", "сельсовет"):
                 return False
             return entry.near and not (entry is self.entries[0] and after.startswith(("администрац", "район")))
         at = spans[i][0] if index is None else index[spans[i][0]]
         capital = raw[at : at + 1].isupper()
+        if entry.settlement and not capital and len(form) <= 4 and name.confidence < 0.95:
+            return False  # a short by-name
         if not self.is_ordinary(form) and (entry.near or capital or len(form) >= 6) and entry.kind != "бывшее село":
             return True
         if before in _SETTLEMENT_WORDS and (capital or before not in ("с", "г") or entry.home):
@@ -342,7 +380,7 @@ class Gazetteer:
         if entry.home and entry.kind != "бывшее село":
             if before in _PREPOSITIONS and form not in ("хала", "халу"):
                 return True
-            if not words[i].known and (i == len(forms) - 1 or i == 0):
+            if not words[i].known and form not in _ALSO_ORDINARY and (i == len(forms) - 1 or i == 0):
                 return True
         return False
 
@@ -352,7 +390,8 @@ class Gazetteer:
         if known is None:
             known = len(form) <= 3 or form in _ALSO_ORDINARY
             if not known and morph().word_is_known(form):
-                known = not any("Geox" in p.tag for p in morph().parse(form))
+                parses = morph().parse(form)
+                known = not any("Geox" in p.tag for p in parses) or any(p.tag.POS == "ADJF" for p in parses)
             self._ordinary[form] = known
         return known
 
@@ -372,32 +411,6 @@ class Gazetteer:
     def entry(self, name: str, kind: str) -> Entry | None:
         """The row of a place that `find` gave."""
         return self._by_name.get((name, kind))
-
-
-def streets(clean: str, index) -> list[Place]:
-    """Streets by pattern: «ул. Кирова 5», «на улице Ярагского»."""
-    out = []
-    for m in _STREET.finditer(clean):
-        name = m.group(1).strip(" .")
-        words = name.split()
-        if len(words) > 1 and not _STREET_ENDS.search(words[-1]):
-            name = " ".join(words[:-1])
-        first = name.split()[0] if name else ""
-        if not first or (not _STREET_ENDS.search(first) and not first[0].isdigit() and "." not in first):
-            continue
-        if _no_name(first):
-            continue
-        title = " ".join(w[:1].upper() + w[1:] for w in name.split())
-        start, end = texts.original(m.start(), m.start(1) + len(name), index)
-        out.append(Place(name=f"улица {title}", kind="улица", span=(start, end), confidence=0.8))
-    return out
-
-
-@functools.lru_cache(maxsize=8192)
-def _no_name(word: str) -> bool:
-    """A pronoun, a verb, a preposition…: no street is called so."""
-    tag = morph().parse(word)[0].tag
-    return "Apro" in tag or tag.POS in ("VERB", "PREP", "CONJ", "PRCL", "ADVB", "NPRO", "INFN")
 
 
 def is_far(word: Word) -> bool:
@@ -468,6 +481,10 @@ def _spellable(name: Name, form: str, at_least: int = 5) -> bool:
         return False
     return entry.home or (entry.near and len(form) >= 6) or len(form) >= 7
 
+
+_SETTLEMENT_SHORT = frozenset(["с", "г", "п", "д", "пос", "сел", "дер", "х", "а"])
+# What after a form says that it is no name: "ахты как красиво".
+_NOT_BEFORE = {"ахты": frozenset(("как", "какой", "какая", "какие", "боже", "ж", "же", "мой", "черт", "блин"))}
 
 # Forms that pymorphy does not call words, yet people use them as such.
 _ALSO_ORDINARY = frozenset(
@@ -562,6 +579,9 @@ def adjective_forms(adjective: str) -> list[str]:
 def demonym_forms(adjective: str) -> list[str]:
     """Forms of the name of the people: хновский -> хновцы."""
     stem = re.sub(r"ь?(?:ский|цкий)$", "", adjective)
+    if stem.endswith("л"):  # смугулец, but смугульцы
+        soft = [stem + "ь" + end for end in ("ца", "цу", "цем", "це", "цы", "цев", "цам", "цами", "цах")]
+        return soft + [stem + end for end in ("ец", "ца", "цу", "цы", "цев", "цам", "цами", "цах")]
     return [stem + end for end in ("ец", "ца", "цу", "цем", "це", "цы", "цев", "цам", "цами", "цах")]
 
 
