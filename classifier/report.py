@@ -122,24 +122,25 @@ def comparison(found: Comparison, new: str = "новая", old: str = "рабо�
 
 def models(found: Sequence[Version], zone: str) -> Table:
     """The list of `otklik model`."""
-    table = _table("Модель", "Сделана", "На чём", "F1 групп", "ЧП", "Ложных", "")
-    table.columns[2].justify, table.columns[2].no_wrap = "left", False
+    table = _table("Сделана", "Модель", "На чём", "F1", "ЧП", "Ложных", "", wide=2)
+    for i in (0, 1, 2, 6):
+        table.columns[i].justify = "left"
     for v in found:
         short = v.figures or {}
         table.add_row(
-            Text("из поставки" if v.name == SHIPPED else v.name, style="bold" if v.runs else ""),
             _when(v.at, zone),
+            Text("из поставки" if v.name == SHIPPED else v.name, style="bold" if v.runs else ""),
             Text(_made(v)),
             _number(short.get("group_f1")),
             _pair(short.get("emergencies")),
             _pair(short.get("false_alarms")),
-            "работает" if v.runs else "" if v.sound else "повреждена",
+            "повреждена" if not v.sound else "работает" if v.runs else "",
         )
     return table
 
 
 def _pair(value: object) -> str:
-    return f"{value[0]} из {value[1]}" if isinstance(value, list | tuple) and len(value) == 2 else "–"
+    return f"{value[0]}/{value[1]}" if isinstance(value, list | tuple) and len(value) == 2 else "–"
 
 
 def _when(at: datetime | None, zone: str) -> str:

@@ -17,3 +17,11 @@ def tiny():
 
     few = [e for e in train.own_examples() if e.group in ("gas", "waste", "-")]
     return train.train(few[::2])
+
+
+@pytest.fixture(scope="session")
+def village(tmp_path_factory):
+    """A gazetteer that loads at once."""
+    path = tmp_path_factory.mktemp("village") / "places.csv"
+    path.write_text("name,kind,district\nДубравино,село,Лесной район\n", encoding="utf-8")
+    return path
