@@ -16,6 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from desk.explain import explained
 from desk.states import STATES
 from desk.text import NETWORKS, left, link, moment, plain, plural, span, when
 from store.values import utcnow
@@ -539,7 +540,8 @@ def assessment(judged: Mapping[str, Any], text: str = "", *, names: Names | None
         grid.add_row(Text("Модель"), _t(judged.get("model"), "dim"))
     if not explain:
         return grid
-    return Group(grid, Text(), Text("Как получилось", style="bold"), *_tree(explain, 0))
+    told = explained(explain) if "topics" in explain else _tree(explain, 0)
+    return Group(grid, Text(), Text("Как получилось", style="bold"), *told)
 
 
 def _place(place: Any) -> str:
