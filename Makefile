@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak bench lint format transcript schema clean
+.PHONY: demo test soak bench lint format transcript schema regulation clean
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("otklik needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -28,6 +28,9 @@ transcript: $(VENV)/.ready
 
 schema: $(VENV)/.ready
 	$(BIN)/python -m feed.schema docs/schema
+
+regulation: $(VENV)/.ready
+	$(BIN)/python -m desk.regulation docs/regulation.md
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

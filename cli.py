@@ -542,12 +542,14 @@ def queue_correct(
     if not changes:
         raise ConfigError("нечего исправлять; укажите --topic, --place, --urgency, --emergency или --reaction")
     from desk.deadlines import after_correction
+    from desk.work import allow
 
     state = current()
 
     def clocks(message: Any, before: Any) -> Any:
         return after_correction(message, before, state.settings)
 
+    allow(state.settings, "correct", who(by), utc_now())
     with state.store() as store:
         found = store.correct(id, changes, by=who(by), now=utc_now(), clocks=clocks)
         if emergency is not None:

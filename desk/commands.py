@@ -35,7 +35,11 @@ def alerts_list(
 @alerts.command("ack")
 def alerts_ack(ids: list[str], by: By = None) -> None:
     """Подтвердить: тревога принята."""
-    with current().store() as store:
+    from desk.work import allow
+
+    state = current()
+    allow(state.settings, "acknowledge", who(by), utc_now())
+    with state.store() as store:
         for id in ids:
             store.acknowledge(id, who(by), utc_now())
     say(f"подтверждено: {len(ids)}")

@@ -19,12 +19,10 @@ ADMINISTRATOR, CURATOR, HEAD, EXECUTOR = "administrator", "curator", "head", "ex
 ROLES = (HEAD, CURATOR, ADMINISTRATOR, EXECUTOR)
 ROLE_NAMES = {HEAD: "глава", CURATOR: "куратор", ADMINISTRATOR: "администратор", EXECUTOR: "исполнитель"}
 
-_ALL = frozenset(ROLES)
 _ADMIN = frozenset({ADMINISTRATOR})
 _OVERSEERS = frozenset({CURATOR, HEAD})
 
 RIGHTS: dict[str, frozenset[str]] = {
-    "read": _ALL,
     "correct": frozenset({ADMINISTRATOR, CURATOR}),
     "accept": _ADMIN,
     "route": _ADMIN,
@@ -46,7 +44,6 @@ RIGHTS: dict[str, frozenset[str]] = {
     "unblock": _ADMIN,
     "close": _ADMIN,
     "reopen": frozenset({ADMINISTRATOR, CURATOR}),
-    "report": frozenset({ADMINISTRATOR, CURATOR, HEAD}),
     "acknowledge": frozenset({ADMINISTRATOR, CURATOR, HEAD}),
 }
 """Action -> the roles that may do it. An executor's right holds for messages of the own division only."""
@@ -80,11 +77,8 @@ def permit(actor: Actor, action: str, divisions: Iterable[str | None] = ()) -> P
     if wanted is None:
         return Permission(False, why=f"нет такого действия: {action}")
     mine = {d for d in divisions if d is not None}
-    # Reading is for everybody; doing an executor's work is for the division whose message it is.
     good = [
-        whose
-        for role, division, whose in actor.duties
-        if role in wanted and (role != EXECUTOR or action == "read" or division in mine)
+        whose for role, division, whose in actor.duties if role in wanted and (role != EXECUTOR or division in mine)
     ]
     if good:
         return Permission(True, actor.id if actor.id in good else good[0])

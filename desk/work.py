@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from desk.rights import Actor, actor
+from desk.rights import Actor, actor, permit
 from desk.states import Case, Facts, Refusal, Step, dump, load
 from desk.verbs import apply, corrected, first_case
 from settings import USAGE, OtklikError, Settings
@@ -55,6 +55,13 @@ def known_actor(settings: Settings, by: str, now: datetime) -> Actor:
     if found is None:
         raise Refused(f"человека «{by[:60]}» нет в настройках; укажите --by с id из people или divisions")
     return found
+
+
+def allow(settings: Settings, action: str, by: str, now: datetime) -> None:
+    """Raise `Refused` unless this person may do `action`: one of `desk.rights` that is no step of a message."""
+    found = permit(known_actor(settings, by, now), action)
+    if not found.ok:
+        raise Refused(f"этого {by[:60]} не может: {found.why}")
 
 
 def facts_of(message: Mapping[str, Any]) -> Facts:

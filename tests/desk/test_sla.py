@@ -188,9 +188,12 @@ def test_sla_commands(desk):
 
 def test_a_correction_moves_the_clocks_and_the_list_of_the_overdue(desk):
     before = json.loads(desk("queue", "show", "1", "--json")[1])["deadlines"]
-    after = json.loads(desk("queue", "correct", "1", "--urgency", "urgent", "--json")[1])["deadlines"]
+    assert desk("queue", "correct", "1", "--urgency", "urgent", "--by", "z")[0] == 2  # not an executor's business
+    after = json.loads(desk("queue", "correct", "1", "--urgency", "urgent", "--by", "cur", "--json")[1])["deadlines"]
     assert after["route"] == before["route"] and after["answer"] < before["answer"]
-    assert json.loads(desk("queue", "correct", "1", "--reaction", "none", "--json")[1])["deadlines"] == {}
+    found = desk("queue", "correct", "1", "--reaction", "none", "--by", "adm", "--json")[1]
+    assert json.loads(found)["deadlines"] == {}
+    assert desk("alerts", "ack", "1", "--by", "z")[0] == 2 and desk("alerts", "ack", "1", "--by", "cur")[0] == 0
     assert fresh().deadlines.keys() == {"route", "answer"}
     assert json.loads(desk("queue", "--overdue", "--json")[1]) == []
 

@@ -1,0 +1,139 @@
+"""docs/regulation.md, made from the tables that the program works by: `python -m desk.regulation [FILE]`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from desk.rights import ADMINISTRATOR, CURATOR, EXECUTOR, HEAD, RIGHTS, Actor, permit
+from desk.sla import CLOCKS
+from desk.states import STATES, TITLES, TRANSITIONS
+from desk.verbs import BLOCK_GROUNDS, NOTICES, REFUSE_GROUNDS
+from settings import Deadlines
+
+HEADER = """\
+# The Regulation as the program keeps it
+
+Made from the tables of `desk/` by `make regulation`; do not edit. The order's clauses are named by their numbers.
+
+A message goes from *new* to *closed*. Each step is a command, `otklik queue VERB ID…` (`repeat`, `block` and `unblock`
+have none yet); each is checked against the state of the message, the rights of the person and the clauses, and is kept
+in one transaction with its clocks, its reply, an entry in the audit log and an event of the feed. What is refused
+changes nothing and says why.
+"""
+
+CLOSING = """\
+A message that its author deleted may be closed from any state, one that needs no reaction before it is routed; these
+arrows are left out above.
+"""
+
+RIGHTS_NOTE = """\
+Every step is checked here, and so are corrections and the acknowledgement of alerts; whoever has the database and the
+program may read. During an absence (`people[].absence`) the substitute has the absent person's roles and divisions; the
+log names both. Where the configuration names nobody, whoever runs the program may do everything.
+"""
+
+TIME = """\
+## Time
+
+Terms are written `30m`, `4h`, `30d` (plain time, day and night), `30wm`, `3wh` (working minutes and hours, which stand
+still outside working time) or `2wd` (working days). The order says "working" in clause 7.3 only, so the defaults of the
+others are plain time; where nobody is on duty at night write `30wm`. Working days are counted from the day after the
+clock has started, and the term ends with the working time of the last one (decision
+[7](decisions/0007-terms.md)). The calendar is made of `desk.hours`, public holidays with the days that the
+government transferred, the shortened days before holidays, and the district's own `desk.days`.
+
+`otklik sla explain ID` tells every interval of every clock of a message; `otklik sla forecast` what will be late by the
+end of the day. A step that comes late is possible all the same; the log names the clocks that were over.
+"""
+
+_COLUMNS: tuple[tuple[str, Actor, tuple[str, ...]], ...] = (
+    ("head", Actor("a", duties=((HEAD, None, "a"),)), ("x",)),
+    ("curator", Actor("a", duties=((CURATOR, None, "a"),)), ("x",)),
+    ("administrator", Actor("a", duties=((ADMINISTRATOR, None, "a"),)), ("x",)),
+    ("executor, own division", Actor("a", duties=((EXECUTOR, "x", "a"),)), ("x",)),
+    ("executor, another division", Actor("a", duties=((EXECUTOR, "x", "a"),)), ("y",)),
+    ("nobody known", Actor("a"), ("x",)),
+)
+
+
+def _table(header: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def diagram() -> str:
+    """The states and the steps that change them, as a mermaid diagram."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for t in TRANSITIONS:
+        for source in t.sources:
+            if t.target is not None and not (t.verb == "close" and source != "published"):
+                arrows.setdefault((source, t.target), []).append(t.verb)
+    lines = ["stateDiagram-v2", "    [*] --> new: landed"]
+    lines += [f"    {source} --> {target}: {', '.join(verbs)}" for (source, target), verbs in arrows.items()]
+    lines.append("    closed --> [*]")
+    return "```mermaid\n" + "\n".join(lines) + "\n```\n"
+
+
+def _transitions() -> Iterator[list[str]]:
+    for t in TRANSITIONS:
+        every = len(t.sources) == len(STATES)
+        yield [
+            f"`{t.verb}`", t.title, "any" if every else ", ".join(t.sources), t.target or "stays",
+            ", ".join(r for r in (HEAD, CURATOR, ADMINISTRATOR, EXECUTOR) if r in RIGHTS[t.verb]),
+            "all" if "*" in t.stops else ", ".join(t.stops), ", ".join(t.starts),
+            f"`otklik.message.{t.event}`", t.clause,
+        ]  # fmt: skip
+
+
+def _clocks() -> Iterator[list[str]]:
+    defaults = {f.alias or name: f.default for name, f in Deadlines.model_fields.items()}
+    for name, title in CLOCKS.items():
+        starts = [t.verb for t in TRANSITIONS if name in t.starts]
+        if name in ("route", "answer"):
+            starts.insert(0, "landing")
+        stops = [t.verb for t in TRANSITIONS if name in t.stops or "*" in t.stops]
+        keys = ("urgent", "prompt") if name == "answer" else (name,)
+        term = ", ".join(f"`{key}: {defaults[key]}`" for key in keys)
+        yield [f"`{name}`", title, term, ", ".join(dict.fromkeys(starts)), ", ".join(dict.fromkeys(stops))]
+
+
+def _matrix() -> Iterator[list[str]]:
+    for action in RIGHTS:
+        yield [
+            f"`{action}`",
+            TITLES.get(action, ""),
+            *("yes" if permit(a, action, d).ok else "" for _, a, d in _COLUMNS),
+        ]
+
+
+def page() -> str:
+    """The whole page."""
+    grounds = ((f"`{k}`", v, "refuse, clause 9") for k, v in REFUSE_GROUNDS.items())
+    blocks = ((f"`{k}`", v, "block, clause 10") for k, v in BLOCK_GROUNDS.items())
+    notices = ((f"`{k}`", v, "notify") for k, v in NOTICES.items())
+    parts = [
+        HEADER,
+        "## States\n",
+        _table(("state", "shown as"), ([f"`{k}`", v] for k, v in STATES.items())),
+        diagram(),
+        CLOSING,
+        "## Steps\n",
+        _table(("verb", "shown as", "from", "to", "who", "stops", "starts", "event", "clause"), _transitions()),
+        "## Clocks\n",
+        _table(("clock", "what for", "`desk.deadlines`", "started by", "stopped by"), _clocks()),
+        "`draft` is counted back from the end of `answer`. `extend` moves `answer` and `draft`, by at most `extension: "
+        f"{Deadlines().extension}`\nbeyond the first term. A message sent on keeps its `answer`.\n",
+        TIME,
+        "## Rights\n",
+        RIGHTS_NOTE,
+        _table(("action", "shown as", *(name for name, _, _ in _COLUMNS)), _matrix()),
+        "## Grounds and notices\n",
+        _table(("word", "meaning", "where"), iter([*grounds, *blocks, *notices])),
+    ]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1] if len(sys.argv) > 1 else "docs/regulation.md").write_text(page(), encoding="utf-8")
