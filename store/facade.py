@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from store import alerts as _alerts
-from store import budget, clusters, corrections, desk, events, landing, locks, migrate, pages, queue, reassessing
+from store import budget, clusters, corrections, desk, events, landing, lists, locks, migrate, pages, queue, reassessing
 from store.db import REPEAT_WINDOW, Database
 from store.values import (
     AlertJob,
@@ -146,7 +146,7 @@ class Store:
     # --- the queue ---------------------------------------------------------------------------------------------------
 
     def messages(self, f: QueueFilter | None = None) -> Iterator[dict[str, Any]]:
-        return queue.find(self._db, f or QueueFilter())
+        return lists.find(self._db, f or QueueFilter())
 
     def message(self, id: str, full: bool = False) -> dict[str, Any]:
         return queue.show(self._db, id, full=full)

@@ -1,12 +1,12 @@
-"""The queue: lists, one message whole, a person's corrections, leases for consumers."""
+"""The queue: one message whole, a person's corrections, leases for consumers. Lists are `store.lists`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, false, literal, or_, select, tuple_, update
+from sqlalchemy import select, update
 
 from settings import USAGE
 from store.assessing import (
@@ -16,7 +16,6 @@ from store.assessing import (
     clean,
     columns,
     expand,
-    fold,
     message_event,
     raise_alerts,
     remember,
@@ -25,12 +24,12 @@ from store.assessing import (
 )
 from store.db import Database, Tx, chunks, rows_in
 from store.errors import NotFound, NotHeld, StoreError
-from store.tables import BEGUN, TIMED, WAITING, alerts, judgements, messages, places, revisions
-from store.values import Place, QueueFilter
+from store.tables import WAITING, alerts, judgements, messages, revisions
+from store.values import Place
 from store.views import BLANK, alert_view, message_view, plain
 
 Clocks = Callable[[Mapping[str, Any], Mapping[str, datetime]], Mapping[str, datetime]]
-_BY_QUEUE = (messages.c.priority, messages.c.due_at, messages.c.listed_at, messages.c.id)
+BY_QUEUE = (messages.c.priority, messages.c.due_at, messages.c.listed_at, messages.c.id)
 _CORRECTABLE = frozenset(BLANK) - {"model"}
 _ALLOWED = {
     "urgency": ("urgent", "prompt", None),
@@ -47,100 +46,7 @@ def number(id_: str | int, what: str = "сообщения") -> int:
     raise NotFound(f"{what} с номером «{clean(text)[:40]}» нет; номера показывает список")
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
-
-
-def find(db: Database, f: QueueFilter) -> Iterator[dict[str, Any]]:
-    """Residents' messages that pass the filter, in its order, one at a time from one snapshot."""
-    if db.in_memory:  # its one connection must be free before anybody does something with the first message
-        with db.read() as conn:
-            rows = conn.execute(_listing(conn, f)).all()
-        yield from (plain(message_view(row._mapping)) for row in rows)
-        return
-    with db.read() as conn:
-        query = _listing(conn, f)
-        with conn.execution_options(stream_results=True, yield_per=500).execute(query) as result:
-            for row in result:
-                yield plain(message_view(row._mapping))
-
-
-def _listing(conn: Any, f: QueueFilter) -> Select[Any]:
-    query = _ordered(conn, _filtered(conn, f), f)
-    return query if f.limit is None else query.limit(f.limit)
-
-
-def _filtered(conn: Any, f: QueueFilter) -> Select[Any]:
-    m = messages.c
-    query = select(messages).where(~m.own)
-    for column, value in (
-        (m.status, f.status),
-        (m.urgency, f.urgency),
-        (m.topic_group, f.group),
-        (m.page_id, f.page),
-        (m.network, f.network),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    for flag, wanted in ((m.emergency, f.emergency), (m.historical, f.historical)):
-        if wanted is not None:
-            query = query.where(flag if wanted else ~flag)
-    if f.historical is not None:  # says the same once more, by the column that lists are sorted by
-        query = query.where(m.priority >= HISTORICAL if f.historical else m.priority < HISTORICAL)
-    if f.deleted is not None:
-        query = query.where(m.deleted_at.isnot(None) if f.deleted else m.deleted_at.is_(None))
-    if f.status not in (None, "new"):
-        query = query.where(BEGUN)  # so that its index is seen to fit
-    if f.topic is not None:
-        query = query.where(_about(conn, f.topic))
-    if f.place is not None:
-        query = query.where(_at(conn, fold(f.place.strip())))
-    if f.overdue is not None:
-        query = query.where(TIMED, m.due_at < utc(f.overdue))
-    if f.division is not None:
-        query = query.where(m.division == f.division)
-    if f.search is not None and (words := fold(f.search).split()):
-        for word in words:
-            query = query.where(m.folded.contains(clean(word), autoescape=True))
-    return query
-
-
-def _about(conn: Any, topic: str) -> ColumnElement[bool]:
-    """Of this topic or group. Usually the id names one of them only, whose index then gives the order as well."""
-    kinds = (messages.c.topic, messages.c.topic_group)
-    named = [k for k in kinds if conn.execute(select(messages.c.id).where(k == topic).limit(1)).first()]
-    return or_(false(), *(k == topic for k in named))
-
-
-_OFTEN = 2000
-
-
-def _at(conn: Any, place: str) -> ColumnElement[bool]:
-    """At this place. A rare one is looked up and sorted; of one named often enough come along the way."""
-    here = select(places.c.message_id).where(places.c.place == place)
-    if len(conn.execute(here.limit(_OFTEN)).all()) < _OFTEN:
-        return messages.c.id.in_(here)
-    return here.where(places.c.message_id == messages.c.id).exists()
-
-
-def _ordered(conn: Any, query: Select[Any], f: QueueFilter) -> Select[Any]:
-    m = messages.c
-    orders: dict[str, tuple[tuple[Any, ...], bool]] = {
-        "queue": (_BY_QUEUE, False),
-        "due": ((m.due_at, m.id), False),
-        "newest": ((m.id,), True),
-        "id": ((m.id,), False),
-    }
-    if f.order not in orders:
-        raise ValueError(f"unknown order {f.order!r}")
-    keys, descending = orders[f.order]
-    if f.after_id is not None:
-        last = conn.execute(select(*keys).where(m.id == number(f.after_id))).first()
-        if last is None:
-            raise NotFound(f"сообщения с номером «{f.after_id}» нет; номера показывает otklik queue")
-        mark = tuple_(*(literal(value, key.type) for value, key in zip(last, keys, strict=True)))
-        here = tuple_(*keys)
-        query = query.where(here < mark if descending else here > mark)
-    return query.order_by(*(k.desc() if descending else k for k in keys))
+# --- one message, whole -----------------------------------------------------------------------------------------------
 
 
 def show(db: Database, id_: str, *, full: bool = False) -> dict[str, Any]:
@@ -283,7 +189,7 @@ def take(
     def work(tx: Tx) -> list[dict[str, Any]]:
         m = messages.c
         free = m.lease_until.is_(None) | (m.lease_until <= tx.now)
-        query = select(messages).where(WAITING, free).order_by(*_BY_QUEUE).limit(limit)
+        query = select(messages).where(WAITING, free).order_by(*BY_QUEUE).limit(limit)
         if not historical:
             query = query.where(m.priority < HISTORICAL)
         if not tx.is_sqlite:

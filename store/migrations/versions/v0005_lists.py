@@ -1,4 +1,4 @@
-"""Lists by topic, page, division and state come in the queue's order from an index, however many messages there are."""
+"""Lists by division and state come from an index in the queue's order, however many messages there are."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,19 +12,11 @@ ORDER = ["priority", "due_at", "listed_at", "id"]
 
 
 def upgrade() -> None:
-    op.drop_index("ix_messages_topic", "messages")
-    op.drop_index("ix_messages_group", "messages")
-    for name, column, where in (
-        ("topic", "topic", "topic IS NOT NULL"),
-        ("group", "topic_group", "topic_group IS NOT NULL"),
-        ("division", "division", "division IS NOT NULL"),
-        ("page", "page_id", "{resident}"),
-        ("status", "status", "{resident} AND status != 'new'"),
-    ):
+    for name, where in (("division", "division IS NOT NULL"), ("status", "{resident} AND status != 'new'")):
         op.create_index(
             f"ix_messages_{name}",
             "messages",
-            [column, *ORDER],
+            [name, *ORDER],
             sqlite_where=sa.text(where.format(resident="own = 0")),
             postgresql_where=sa.text(where.format(resident="NOT own")),
         )
