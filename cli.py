@@ -516,6 +516,7 @@ def queue_correct(
     place: Annotated[list[str] | None, typer.Option("--place", help="Место; можно несколько.")] = None,
     urgency: Annotated[str | None, typer.Option("--urgency", help="urgent, prompt или none.")] = None,
     emergency: Annotated[bool | None, typer.Option("--emergency/--no-emergency", help="Чрезвычайное или нет.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="Вид чрезвычайного, например пожар.")] = None,
     reaction: Annotated[str | None, typer.Option("--reaction", help="required, none или refuse.")] = None,
     by: By = None,
     as_json: Json = False,
@@ -537,6 +538,13 @@ def queue_correct(
         if reaction not in ("required", "none", "refuse"):
             raise ConfigError(f"--reaction {reaction}: допустимо required, none или refuse")
         changes["reaction"] = reaction
+    if kind is not None:
+        from classifier.names import emergency_kind
+
+        if emergency is False:
+            raise ConfigError("--kind называет вид чрезвычайного; с --no-emergency он не нужен")
+        emergency = True
+        changes["emergency_kind"] = emergency_kind(kind)
     if emergency is not None:
         changes["emergency"] = emergency
     if not changes:

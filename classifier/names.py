@@ -35,6 +35,19 @@ def topic_and_group(id_: str) -> tuple[str | None, str]:
     raise ConfigError(f"темы {wanted[:60]} нет; {tip}")
 
 
+def emergency_kind(name: str) -> str:
+    """The kind of emergency that a person named; ConfigError with the nearest kinds when there is no such one."""
+    from classifier.judge import RULES
+    from classifier.rules import RuleBook
+
+    kinds = {s.name.casefold(): s.name for s in RuleBook.load(RULES).sections if s.sort == "emergency"}
+    found = kinds.get(name.strip().casefold())
+    if found is None:
+        near = difflib.get_close_matches(name.strip().casefold(), kinds, n=3, cutoff=0.5) or sorted(kinds)
+        raise ConfigError(f"такого вида чрезвычайного нет: {name.strip()[:60]}; есть: {', '.join(near)}")
+    return found
+
+
 def find_places(names: Iterable[str], gazetteer: Gazetteer) -> list[Place]:
     """The places a person named; a name that the gazetteer lacks is taken as it stands."""
     found = []
