@@ -218,3 +218,21 @@ def test_a_model_into_a_folder_needs_no_configuration(tmp_path: Path, monkeypatc
 def test_bad_arguments_get_one_sentence(small_site: Site, argv: tuple[str, ...], told: str) -> None:
     said = small_site.run(*argv)
     assert said.code == 2 and told in said.err and said.err.count("\n") == 1, said
+
+
+def test_a_correction_may_name_the_kind_of_emergency(small_site: Site) -> None:
+    small_site.land(["сарай у моста, огонь"], Assessment(model="otklik-1.old"), datetime.now(UTC) - timedelta(hours=1))
+    (message,) = small_site.json("queue")
+    correct = ("queue", "correct", message["id"])
+    said = small_site.run(*correct, "--kind", "пажар")
+    assert said.code == 2 and "пожар" in said.err and said.err.count("\n") == 1
+    said = small_site.run(*correct, "--kind", "пожар", "--no-emergency")
+    assert said.code == 2 and "--no-emergency" in said.err
+    assert small_site.run(*correct, "--kind", "Пожар").code == 0
+    (after,) = small_site.json("queue")
+    assert (after["emergency"], after["emergency_kind"]) == (True, "пожар")
+    with Store.open(small_site.url) as store:
+        (found,) = store.corrections()
+    lesson = lessons.examples([found], lambda _: "", lambda kind: kind == "пожар")
+    assert lessons.is_kept(found) or lesson[0].alarm == "пожар"
+    assert small_site.run(*correct, "--no-emergency").code == 0
