@@ -168,7 +168,7 @@ _BANDS = ((0x9E3779B1, 0x85EBCA77), (0xC2B2AE3D, 0x27D4EB2F), (0x165667B1, 0xD3A
 # --- the table of concepts --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Concepts:
     """`likeness/concepts.txt`: lemma -> names of subjects, of aspects; lemmas of the other sections."""
 
@@ -349,14 +349,17 @@ def read(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> Conten
 
 
 def _lemma(word: Word, table: Concepts) -> str:
+    return _lemma_of(word.lemmas, word.pos, table)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _lemma_of(lemmas: tuple[str, ...], pos: str | None, table: Concepts) -> str:
     """The reading of the word that the tables know, reflexive verbs as the plain ones; else the likeliest."""
-    for lemma in word.lemmas:
+    for lemma in lemmas:
         for one in (lemma, lemma.removesuffix("ся").removesuffix("сь")):
             if one in table.subjects or any(v in table.aspects for v in (one, f"не-{one}", f"когда-{one}")):
-                return "открытый" if one == "открыть" and word.pos == "PRTS" else one
-    lemma = word.lemma
-    plain = lemma.removesuffix("ся")
-    return plain if word.pos in ("VERB", "INFN") else lemma
+                return "открытый" if one == "открыть" and pos == "PRTS" else one
+    return lemmas[0].removesuffix("ся") if pos in ("VERB", "INFN") else lemmas[0]
 
 
 def _sign(word: Word, lemma: str, negated: bool, asked: bool, table: Concepts) -> int:
@@ -419,7 +422,12 @@ def _name(words: Sequence[Word], i: int) -> str | None:
 
 
 def _mixed(*parts: int) -> int:
-    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=6).digest())
+    """One key out of several hashes, in their order."""
+    key = 0
+    for part in parts:
+        key = ((key ^ part) * 0x9E3779B97F4A7C15 + 0x7F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        key ^= key >> 29
+    return key & 0xFFFFFFFFFFFF
 
 
 def _keys(c: Content, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -503,7 +511,7 @@ def _opposed(a: Content, b: Content) -> bool:
         return True
     if not a.aspects or not b.aspects:
         return False
-    if any(s in a.aspects ^ b.aspects for s in map(hashed, _SPECIAL)):
+    if not _hashes(_SPECIAL).isdisjoint(a.aspects ^ b.aspects):
         return True
     return not _kindred(a, b)
 
@@ -518,8 +526,13 @@ def _trouble(a: Content, b: Content) -> bool:
     """Whether the two name one trouble that tells something by itself."""
     if not _kindred(a, b):
         return False
-    out = {hashed("out")}
-    return any(s in a.subjects & b.subjects for s in map(hashed, _SUPPLIES)) or bool((a.aspects & b.aspects) - out)
+    both = a.subjects & b.subjects
+    return not both.isdisjoint(_hashes(_SUPPLIES)) or bool((a.aspects & b.aspects) - _hashes(("out",)))
+
+
+@functools.cache
+def _hashes(names: tuple[str, ...]) -> frozenset[int]:
+    return frozenset(map(hashed, names))
 
 
 def _overlap(a: dict[int, int], b: dict[int, int]) -> float:

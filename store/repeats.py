@@ -10,14 +10,15 @@ are looked at.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import bindparam, delete, select, text, update
 
 from store.assessing import message_event
 from store.db import Tx, rows_in
@@ -27,8 +28,9 @@ from store.views import dump, message_view
 
 PER_KEY = 8
 """The latest messages of one key that are looked at."""
-PER_MESSAGE = 64
-"""The candidates of one message that are judged, latest first."""
+PER_MESSAGE = 16
+"""The candidates of one message that are judged: those that share most keys."""
+_SURE = 0.95
 _PG_LOCK = 0x72657065617473  # "repeats"
 
 _LATEST = {
@@ -82,30 +84,35 @@ def link(tx: Tx, asked: Sequence[Asking]) -> None:
     if not new:
         return
     changed = [old[a.row["id"]] for a in new if a.row["id"] in old]
-    fixed = {r.message_id for r in changed if r.by is not None}
-    for id_ in sorted(firsts(tx, [r.message_id for r in changed]) - fixed):
-        signature = next(a.signature for a in new if a.row["id"] == id_)
-        if signature is None or signature.contradicts(old[id_].body):
+    fixed = {r.message_id: r.cluster for r in changed if r.by is not None}
+    edited = {a.row["id"]: a.signature for a in new}
+    for id_ in sorted(firsts(tx, [r.message_id for r in changed]) - fixed.keys()):
+        if edited[id_] is None or edited[id_].contradicts(old[id_].body):
             succeed(tx, id_)  # it asks something else now, the others go on without it
-        else:
-            fixed.add(id_)
+    fixed |= {id_: id_ for id_ in firsts(tx, [r.message_id for r in changed]) - fixed.keys()}
     remove(tx, changed)
     for a in new:
         a.keys = frozenset(_keys(a)) if a.signature is not None else frozenset()
     known = _Known(tx, new)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    pointed: list[dict[str, Any]] = []
     for a in sorted(new, key=lambda a: (a.row["listed_at"], a.row["id"])):
         id_ = a.row["id"]
         before = old.get(id_)
         if id_ in fixed:
-            cluster, note = before.cluster, a.row.get("repeat_note")
+            cluster = fixed[id_]
+            note = None if cluster == id_ else a.row.get("repeat_note")
         else:
             cluster, note = known.find(a) or (id_, None)
-        _point(tx, a, None if cluster == id_ else cluster, note)
+        first = None if cluster == id_ else cluster
+        if _point(tx, a, first, note):
+            pointed.append({"b_id": id_, "b_of": first, "b_note": note})
         if a.signature is not None or id_ in fixed:
             rows.append(_row(a, cluster, before.by if before is not None else None))
             if a.signature is not None:
                 known.add(a, cluster)
+    if pointed:
+        tx.execute(_POINT, pointed)
     tx.insert_many(signatures, rows)
     tx.insert_many(signature_keys, [{"key": k, "message_id": a.row["id"]} for a in new for k in sorted(a.keys)])
 
@@ -127,12 +134,17 @@ def _keys(a: Asking) -> Iterator[int]:
     """The signature's keys, and its topical ones as they are for this author and under this post."""
     yield from a.signature.keys
     row = a.row
+    if not a.signature.topical:
+        return
+    post = _mixed("post", row["network"], row["post_id"])
+    author = _mixed("author", row["network"], row["author_id"]) if row["author_id"] else None
     for key in a.signature.topical:
-        if row["author_id"]:
-            yield _mixed("author", row["network"], row["author_id"], key)
-        yield _mixed("post", row["network"], row["post_id"], key)
+        yield key ^ post
+        if author is not None:
+            yield key ^ author
 
 
+@lru_cache(maxsize=65_536)
 def _mixed(*parts: str | int) -> int:
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=6).digest())
 
@@ -148,17 +160,24 @@ def _row(a: Asking, cluster: int, by: str | None) -> dict[str, Any]:
     }
 
 
-def _point(tx: Tx, a: Asking, first: int | None, note: str | None) -> None:
-    """Let the message, its row in hand and its events say which message it repeats."""
+def _point(tx: Tx, a: Asking, first: int | None, note: str | None) -> bool:
+    """Let the row in hand and its events say which message it repeats; whether that is news."""
     before = (a.row.get("repeat_of"), a.row.get("repeat_note"))
     a.row.update(repeat_of=first, repeat_note=note)
     if before == (first, note):
-        return
-    tx.execute(update(messages).where(messages.c.id == a.row["id"]).values(repeat_of=first, repeat_note=note))
+        return False
     for place in a.events:
         tx.amend(place, dump(message_view(a.row)))
     if not a.events:  # nothing else of it changed
         message_event(tx, "assessed", a.row)
+    return True
+
+
+_POINT = (
+    update(messages)
+    .where(messages.c.id == bindparam("b_id"))
+    .values(repeat_of=bindparam("b_of"), repeat_note=bindparam("b_note"))
+)
 
 
 class _Known:
@@ -174,10 +193,14 @@ class _Known:
             for key, id_ in tx.execute(text(_LATEST[tx.is_sqlite]), {"keys": keys, "n": PER_KEY}):
                 if id_ not in mine:
                     self.by_key[key].append(id_)
-        ids = {i for found in self.by_key.values() for i in found}
-        self.found = _load(tx, ids)
+        self.found = _load(tx, {i for a in asked for i in self._likely(a)})
         heads = {c.cluster for c in self.found.values()} - self.found.keys()
         self.found |= _load(tx, heads)
+
+    def _likely(self, a: Asking) -> list[int]:
+        """Ids of the messages that share most keys with `a`, of equals the latest, best first."""
+        shared = Counter(i for key in a.keys for i in self.by_key.get(key, ()))
+        return sorted(shared, key=lambda i: (-shared[i], -i))[:PER_MESSAGE]
 
     def add(self, a: Asking, cluster: int) -> None:
         row = a.row
@@ -186,25 +209,27 @@ class _Known:
             row["external_id"], row["parent_id"],
         )  # fmt: skip
         for key in a.keys:
-            self.by_key[key].append(row["id"])
+            ids = self.by_key[key]
+            ids.append(row["id"])
+            if len(ids) > PER_KEY:  # the latest count, as they do among the stored
+                ids.remove(min(ids))
 
     def find(self, a: Asking) -> tuple[int, str] | None:
         """The first message of the question that `a` repeats, and the note for people."""
         if a.signature is None:
             return None
-        ids = {i for key in a.keys for i in self.by_key.get(key, ())}
         best: tuple[float, int, Likeness] | None = None
-        for id_ in sorted(ids, reverse=True)[:PER_MESSAGE]:
+        for id_ in self._likely(a):
             c = self.found.get(id_)
-            if c is None or (found := self._compare(a, c)) is None:
+            if c is None or (best is not None and c.cluster == best[1]) or (found := self._compare(a, c)) is None:
                 continue
             first = self.found.get(c.cluster)
             if first is not None and first.id != c.id and first.body and a.signature.contradicts(first.body):
                 continue
-            if best is None or (found.score, -c.cluster) > (best[0], -best[1]):
+            if best is None or found.score > best[0]:
                 best = (found.score, c.cluster, found)
-                if found.score >= 1.0 and c.cluster == min(i for i in ids if i in self.found):
-                    break
+            if found.score >= _SURE:
+                break
         if best is None:
             return None
         score, cluster, found = best

@@ -1,6 +1,6 @@
 """`make bench`: figures for docs/measurements.md. Each is taken several times in one run; medians and ratios count.
 
-python -m tests.bench [pipeline|calls|startup]…
+python -m tests.bench [pipeline|calls|startup|repeats]…
 """
 
 from __future__ import annotations
@@ -283,7 +283,13 @@ def startup() -> Iterator[str]:
     yield f"otklik --help: median {ours:.2f} s of CPU; python -c pass: {bare:.2f} s"
 
 
-PARTS = {"pipeline": pipeline, "calls": calls, "startup": startup}
+def repeats() -> Iterator[str]:
+    from tests import bench_repeats
+
+    yield from bench_repeats.repeats()
+
+
+PARTS = {"pipeline": pipeline, "calls": calls, "startup": startup, "repeats": repeats}
 
 
 def main(names: list[str]) -> None:
