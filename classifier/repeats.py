@@ -30,6 +30,8 @@ from store.values import Assessment, Likeness
 CONCEPTS = Path(__file__).parent / "likeness" / "concepts.txt"
 MAX_TERMS = 60
 MIN_COPY_WORDS = 6
+SAYS_ENOUGH = 8
+"""Weight of what two strangers' texts must share when neither says where: a subject counts 3, a trouble or word 2."""
 EMERGENCY_SURE_S = 3 * 3600.0
 EMERGENCY_WINDOW_S = 24 * 3600.0
 """Two fires in one village a week apart are two fires."""
@@ -125,6 +127,7 @@ _NEAR = {
 }
 # Troubles that make a question another one when only one of two texts names them beside others.
 _SPECIAL = ("weak", "dirty", "price")
+_THANKS = frozenset(("спасибо", "благодарю", "благодарим", "благодарность", "спс"))
 _WALKS = ("ходить", "ездить")  # buses that do are well, dogs that do are not
 # Of these "there is none" is a question by itself; of a school or a hospital it depends on what there is none of.
 _SUPPLIES = (
@@ -260,13 +263,18 @@ def signature(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> S
     `place_bits`: bits of `Word.mask` that mark geographical names; these are compared as places, not as words.
     """
     forms = [w.form for w in words if w.form[0].isalnum()]
-    asks = said.reaction != "none"
-    if not asks:
+    content = None
+    if said.reaction != "none":
+        content = read(words, said, place_bits)
+    elif said.places and _THANKS.isdisjoint(forms):
+        seen = read(words, said, place_bits)
+        if seen.sign < 0 and seen.subjects and seen.aspects:  # a trouble at a place, whatever it sounds like
+            content = seen
+    if content is None:
         if len(forms) < MIN_COPY_WORDS:
             return None
         copy = hashed("copy " + " ".join(forms))
         return Signature((copy,), (), Content(copy=copy).pack())
-    content = read(words, said, place_bits)
     topicless = not content.subjects and not content.emergency
     if len(content.terms) < (3 if topicless and not content.settlements else 2) and (
         topicless or not (content.aspects or content.emergency or content.settlements)
@@ -535,9 +543,13 @@ def _hashes(names: tuple[str, ...]) -> frozenset[int]:
     return frozenset(map(hashed, names))
 
 
+def _common(a: dict[int, int], b: dict[int, int]) -> int:
+    return sum(w for t, w in a.items() if t in b)
+
+
 def _overlap(a: dict[int, int], b: dict[int, int]) -> float:
     """Weighted share of common terms, between Dice's and that of the shorter text; 0..1."""
-    common = sum(w for t, w in a.items() if t in b)
+    common = _common(a, b)
     if not common:
         return 0.0
     of_a, of_b = sum(a.values()), sum(b.values())
@@ -567,6 +579,8 @@ def compare(a: Content, b: Content, *, same_author: bool, near: str, apart_s: fl
         tied = place in ("same", "part") or near
         least = 0.0 if place == "same" and apart_s <= EMERGENCY_SURE_S else 0.15
         return Likeness(max(score, 0.5), "то же происшествие") if tied and score >= least else None
+    if place == "none" and not near and not same_author and _common(a.terms, b.terms) < SAYS_ENOUGH:
+        return None  # "a pit in the road", but which?
     if score < _wanted(a, b, place, about, trouble, same_author=same_author, near=near):
         return None
     return Likeness(score, _reason(place, about, a.topic == b.topic and a.topic != 0, same_author, near))
@@ -574,7 +588,12 @@ def compare(a: Content, b: Content, *, same_author: bool, near: str, apart_s: fl
 
 def _wanted(a: Content, b: Content, place: str, about: bool, trouble: bool, *, same_author: bool, near: str) -> float:
     """How much of the words must agree, given what else ties two texts together."""
-    whole = about and a.subjects == b.subjects
+    landmarks = _hashes(_LANDMARKS)
+    whole = (
+        about
+        and ((a.subjects ^ b.subjects) <= landmarks)
+        and bool(a.subjects & b.subjects - landmarks or a.subjects == b.subjects)
+    )
     if place == "same":
         if about:
             return (0.4 if trouble else 0.7) + (0.0 if whole else 0.2)
