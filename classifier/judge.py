@@ -292,14 +292,13 @@ class RoomJudge:
     def _emergency(self, item, clean, index, words, masks, total, scores, i, reasons):
         """Kind of emergency and its section, or (None, None). Rules speak first, then what the model has learnt."""
         probability = scores.alarm[i]
-        ruled = bool(total & self._book.keys["emergency"])
-        if not ruled and probability < ALARM_AT:
+        matches = self._book.matches("emergency", masks, total)
+        if not matches and probability < ALARM_AT:
             return None, None
         guards = self._book.matches("guard", masks, total)
         against: str | None = None
-        idle = ruled and self._idle_talk(scores, i, probability, total)
-        if ruled:
-            matches = self._book.matches("emergency", masks, total)
+        if matches:
+            idle = self._idle_talk(scores, i, probability, total)
             # The most telling kind first, then what is said first.
             matches.sort(key=lambda m: (-int(m.rule.section.settings.get("priority", "1")), m.tokens))
             for match in matches:

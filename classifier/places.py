@@ -363,6 +363,8 @@ class Gazetteer:
             return entry.near and not (entry is self.entries[0] and after.startswith(("администрац", "район")))
         at = spans[i][0] if index is None else index[spans[i][0]]
         capital = raw[at : at + 1].isupper()
+        if entry.home and entry.kind in _OBJECTS:
+            return True
         if entry.settlement and not capital and len(form) <= 4 and name.confidence < 0.95:
             return False  # a short by-name
         if not self.is_ordinary(form) and (entry.near or capital or len(form) >= 6) and entry.kind != "бывшее село":
@@ -483,6 +485,7 @@ def _spellable(name: Name, form: str, at_least: int = 5) -> bool:
 
 
 _SETTLEMENT_SHORT = frozenset(["с", "г", "п", "д", "пос", "сел", "дер", "х", "а"])
+_OBJECTS = frozenset(["больница", "школа", "детский сад", "фап"])  # names like no others: "црб"
 # What after a form says that it is no name: "ахты как красиво".
 _NOT_BEFORE = {"ахты": frozenset(("как", "какой", "какая", "какие", "боже", "ж", "же", "мой", "черт", "блин"))}
 

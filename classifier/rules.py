@@ -3,6 +3,7 @@
 A rule file (`rules/*.rules`, UTF-8) has concepts and sections; `#` begins a comment:
 
     @burn = гореть загореться полых* =форма @other      a concept: lemmas, prefixes, exact forms, other concepts
+    @burn += пылать                                     more of it, for rules only: the learnt model does not see it
     [emergency пожар group=safety]                      a section: its sort, its name, its settings
     @burn ~6 (дом|сарай|@building) !@figure             a rule: one a line
 
@@ -28,6 +29,7 @@ from settings import ConfigError
 DEFAULT_GAP = 3
 DEFAULT_NEAR = 6
 FAR = 18
+_DEFINITION = re.compile(r"^(@\S+) (\+?=) (.*)$")
 _CONNECTOR = re.compile(r"^([+&]|[>~]\d*)$")
 _SPLIT = re.compile(r"\([^()]*\)|\S+")
 
@@ -79,6 +81,7 @@ class RuleBook:
 
     def __init__(self, sources: Iterable[tuple[str, str]]) -> None:
         self._concepts: dict[str, frozenset[str]] = {}
+        self._features: dict[str, frozenset[str]] = {}  # the concepts as the learnt model knows them
         self._bits: dict[frozenset[str], int] = {}
         self._leaves: dict[str, int] = {}
         self.sections: list[Section] = []
@@ -86,10 +89,10 @@ class RuleBook:
         self.keys: dict[str, int] = {}
         lines = [(f"{name}:{i}", line) for name, text in sources for i, line in enumerate(text.splitlines(), 1)]
         plain = [(at, line.split("#", 1)[0].strip()) for at, line in lines]
-        self._define([(at, line) for at, line in plain if line.startswith("@") and " = " in line])
+        self._define([(at, line) for at, line in plain if _DEFINITION.match(line)])
         section: Section | None = None
         for at, line in plain:
-            if not line or (line.startswith("@") and " = " in line):
+            if not line or _DEFINITION.match(line):
                 continue
             if line.startswith("["):
                 section = self._section(at, line)
@@ -98,7 +101,7 @@ class RuleBook:
             else:
                 self._add(at, line, section)
         self._names: dict[str, tuple[str, ...]] = {}
-        for name, leaves in sorted(self._concepts.items()):
+        for name, leaves in sorted(self._features.items()):
             for leaf in leaves:
                 self._names[leaf] = (*self._names.get(leaf, ()), name)
         self.prefixes = tuple(sorted({len(leaf) - 1 for leaf in self._leaves if leaf.endswith("*")}))
@@ -112,8 +115,8 @@ class RuleBook:
 
     def _define(self, lines: list[tuple[str, str]]) -> None:
         for at, line in lines:
-            name, _, body = line.partition(" = ")
-            leaves: set[str] = set(self._concepts.get(name.strip(), ()))
+            name, sign, body = _DEFINITION.match(line).groups()  # type: ignore[union-attr]
+            leaves: set[str] = set(self._concepts.get(name, ()))
             for item in body.split():
                 if item.startswith("@"):
                     if item not in self._concepts:
@@ -121,7 +124,9 @@ class RuleBook:
                     leaves |= self._concepts[item]
                 else:
                     leaves.add(_leaf(item))
-            self._concepts[name.strip()] = frozenset(leaves)
+            self._concepts[name] = frozenset(leaves)
+            if sign == "=":
+                self._features[name] = self._concepts[name]
 
     def _section(self, at: str, line: str) -> Section:
         if not line.endswith("]"):
