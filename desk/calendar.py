@@ -209,12 +209,17 @@ def _move_from_weekends(off: dict[date, str], holidays: set[date]) -> None:
 # --- of the configuration ---------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=8)
+def _week(hours: str | tuple[tuple[str, str], ...]) -> tuple[tuple[tuple[int, int], ...], ...]:
+    return week_hours(hours if isinstance(hours, str) else dict(hours))  # asked for every comment
+
+
 def rules_of(settings: Settings) -> Rules:
     """The rules that the configuration states."""
     desk = settings.desk
     return Rules(
         zone=settings.organisation.timezone,
-        week=week_hours(desk.hours),
+        week=_week(desk.hours if isinstance(desk.hours, str) else tuple(desk.hours.items())),
         country=None if desk.holidays == "none" else desk.holidays,
         off=frozenset(desk.days.off),
         working=frozenset(desk.days.working),
