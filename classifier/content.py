@@ -37,6 +37,7 @@ _STREET = frozenset(["улица", "ул", "переулок", "пер", "про
 _ON_STREET = frozenset(("на", "по", "с", "угол", "возле"))
 _WHEN = frozenset(("когда", "доколе", "скоро", "чтобы", "чтоб", "бы", "пусть", "просьба", "просить", "прошу"))
 _WALKS = ("ходить", "ездить")  # buses that do are well, dogs that do are not
+_SQUARES = ("набережный", "набережная")
 # After these words a building is a landmark, or only passed by.
 LANDMARKS = ("school", "market", "hospital", "kindergarten", "cemetery", "office", "club", "stadium", "post", "bridge")
 _BESIDE = ("у", "возле", "около", "напротив", "рядом", "перед", "за")
@@ -158,6 +159,9 @@ def read(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> Conten
         hit = table.subjects.get(lemma, ())
         if place_bits and word.mask & place_bits and settled and not hit:
             continue
+        if not hit and _landmark(words, i, table):
+            names.append(lemma)
+            continue
         variants = [f"не-{lemma}"] if negated else [lemma, f"когда-{lemma}"] if asked else [lemma]
         if lemma not in _WALKS or "bus" in subjects:
             signs.add(_sign(word, lemma, negated, asked, table))
@@ -188,6 +192,19 @@ def read(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> Conten
     found.numbers = frozenset(map(hashed, numbers))
     found.terms = {hashed(t): w for t, w in list(terms.items())[:MAX_TERMS]}
     return found
+
+
+def _landmark(words: Sequence[Word], i: int, table: Concepts) -> bool:
+    """Whether the word is a thing beside which something is: "возле мечети", "у старого колодца"; or an embankment."""
+    word = words[i]
+    if word.tag is None or word.pos != "NOUN" or "anim" in word.tag or word.lemma in table.light:
+        return False
+    before = [w.form for w in words[max(0, i - 2) : i]]
+    if word.lemma in _SQUARES:
+        return "на" in before
+    if before[-1:] and before[-1] in _BESIDE[:-1]:
+        return True
+    return len(before) == 2 and before[0] in _BESIDE[:-1] and words[i - 1].pos == "ADJF"
 
 
 def _lemma(word: Word, table: Concepts) -> str:
