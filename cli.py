@@ -322,7 +322,7 @@ def doctor(as_json: Json = False) -> None:
 def _all_checks(state: State) -> Iterator[Any]:
     from collectors.contract import Check
     from desk.alerts import check_channels
-    from desk.doctor import check_calendar
+    from desk.doctor import check_calendar, check_people
     from settings import OtklikError, literal_secrets
 
     settings = state.settings
@@ -330,6 +330,7 @@ def _all_checks(state: State) -> Iterator[Any]:
     for where in literal_secrets(settings):
         yield Check("секреты", False, where, "секрет записан прямо в файле; замените его на ${ИМЯ}")
     yield from check_calendar(settings, utc_now())
+    yield from check_people(settings, utc_now())
     try:
         from store.admin import verify
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from desk.alerts import Check
 from desk.calendar import Calendar, calendar_of
+from desk.rights import ADMINISTRATOR, CURATOR, EXECUTOR, HEAD, actor, everyone
 from settings import ConfigError, Settings
 
 _DECREED_BY = 11
@@ -42,3 +43,28 @@ def _today(calendar: Calendar, now: datetime) -> str:
 def _week(calendar: Calendar) -> str:
     minutes = sum(b - a for day in calendar.rules.week for a, b in day)
     return f"в неделе {timedelta(minutes=minutes) / timedelta(hours=1):g} ч"
+
+
+def check_people(settings: Settings, now: datetime) -> Iterator[Check]:
+    """Is there somebody for every step: an administrator, who looks twice at refusals, executors of each division?"""
+    people = everyone(settings)
+    if not people:
+        yield Check("люди", True, "никто не назван: всё может тот, кто запускает программу")
+        return
+    duties = {duty[:2] for person, _ in people for duty in actor(settings, person.id, now).duties}
+    roles = {role for role, _ in duties}
+    missing = []
+    if ADMINISTRATOR not in roles:
+        missing.append("нет администратора: некому направлять и согласовывать")
+    if not roles & {CURATOR, HEAD}:
+        missing.append("нет ни куратора, ни главы: некому подтвердить отказ по чрезвычайному")
+    idle = [d.id for d in settings.divisions if (EXECUTOR, d.id) not in duties]
+    if idle:
+        missing.append(f"некому готовить ответы: {', '.join(idle)}")
+    known = len({person.id for person, _ in people})
+    yield Check(
+        "люди",
+        not missing,
+        "; ".join(missing) or f"названо: {known}, у каждого шага есть исполнитель",
+        "допишите людей в people и divisions" if missing else "",
+    )

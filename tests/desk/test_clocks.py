@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -28,14 +29,15 @@ def test_the_oracle_would_notice(monkeypatch):
     """A calendar that forgets one lunch break is found out."""
     from desk import calendar
 
-    real = calendar.week_hours
+    real = calendar.rules_of
 
-    def no_lunch(hours):
-        week = list(real(hours))
+    def no_lunch(settings):
+        rules = real(settings)
+        week = list(rules.week)
         week[2] = ((week[2][0][0], week[2][-1][1]),)
-        return tuple(week)
+        return replace(rules, week=tuple(week))
 
-    monkeypatch.setattr(calendar, "week_hours", no_lunch)
+    monkeypatch.setattr(calendar, "rules_of", no_lunch)
     assert compare(300, seed=1)
 
 

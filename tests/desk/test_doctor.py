@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from desk.doctor import check_calendar
+from desk.doctor import check_calendar, check_people
 from settings import parse
 
 
@@ -39,3 +39,22 @@ def test_the_next_year_is_pressing_only_late_in_the_year(monkeypatch):
 def test_a_calendar_that_can_not_be_made():
     (found,) = check_calendar(parse("desk: {holidays: ZZ}"), at("2026-11-24T09:00"))
     assert found.ok is False and "ZZ" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "ok", "said"),
+    [
+        ("divisions: [{id: a}]", True, "всё может тот, кто запускает программу"),
+        ("people: [{id: x, roles: [administrator, curator]}]\ndivisions: [{id: a, people: [y]}]", True, "названо: 2"),
+        (
+            "people: [{id: x, role: administrator}]\ndivisions: [{id: a, people: [x]}]",
+            False,
+            "нет ни куратора, ни главы",
+        ),
+        ("people: [{id: x, role: head}]\ndivisions: [{id: a, people: [x]}]", False, "нет администратора"),
+        ("people: [{id: x, roles: [administrator, head]}]\ndivisions: [{id: a}, {id: b}]", False, "ответы: a, b"),
+    ],
+)
+def test_people(text, ok, said):
+    (found,) = check_people(parse(text), at("2026-11-24T09:00"))
+    assert (found.ok, bool(found.advice)) == (ok, not ok) and said in found.detail

@@ -99,13 +99,13 @@ divisions:
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch, store_url, capsys):
-    """`run(*argv)` -> (exit code, stdout, stderr), on a database with four messages."""
+def desk(tmp_path, monkeypatch, sqlite_url, capsys):
+    """`run(*argv)` -> (exit code, stdout, stderr), on a database with four messages (test_work.py: PostgreSQL)."""
     path = tmp_path / "config.yaml"
-    path.write_text(f'store: {{url: "{store_url}"}}\n{CONFIG}')
+    path.write_text(f'store: {{url: "{sqlite_url}"}}\n{CONFIG}')
     monkeypatch.setenv("OTKLIK_CONFIG", str(path))
     settings, now = parse(CONFIG), utcnow()
-    with Store.open(store_url) as store:
+    with Store.open(sqlite_url) as store:
         see(store)
         items = [judged(1), judged(2, "горит дом", EMERGENCY), judged(3, "яма", URGENT), judged(4, "спасибо", THANKS)]
         timed = [replace(i, deadlines=clocks_from(now, i.assessment, settings)) for i in items]
