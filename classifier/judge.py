@@ -83,6 +83,7 @@ _LEZGIAN_WORDS = frozenset(
     ]
 )
 _MAX_QUOTE = 60
+LETTER = 30  # tokens: a longer text is a letter; there an emergency must also sound like one
 ALARM_AT = 0.5
 REQUIRED_OF_TOPIC = 0.2  # a text on a topic of the administration needs less to be taken as a message to it
 """From this probability on the model raises an emergency that no rule sees (chosen on train and dev texts)."""
@@ -306,6 +307,8 @@ class RoomJudge:
                     against = "разговор, не сообщение"
                     continue
                 why = self._guarded(match, guards, masks)
+                if why is None and len(words) > LETTER and probability < 0.1 and not match.rule.sure:
+                    why = None if self._rings(words, masks, match) else "письмо о делах, не тревога"
                 if why is None:
                     quote = self._quote(item, clean, index, match)
                     reasons.insert(0, f"{match.rule.section.name}: «{quote}»")
@@ -325,6 +328,11 @@ class RoomJudge:
     def _idle_talk(self, scores: topics.Scores, i: int, probability: float, total: int) -> bool:
         """The model is sure that the text is no message to anybody, and no place of ours is named."""
         return scores.required[i] < 0.2 and scores.concerns[i] < 0.2 and probability < 0.01 and not total & self._home
+
+    def _rings(self, words: Sequence[Word], masks: Sequence[int], match: rules.Match) -> bool:
+        """The sentence of the match, taken by itself, sounds like an alarm (in a long letter chance words meet)."""
+        rows = [words[k].row for k in self._book.sentence(masks, match.tokens)]
+        return len(rows) <= LETTER and self._topics.scores([rows]).alarm[0] >= 0.01
 
     def _guarded(self, match: rules.Match, guards: Sequence[rules.Match], masks: Sequence[int]) -> str | None:
         """Why the match does not count, or None."""

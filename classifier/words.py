@@ -122,7 +122,7 @@ class Lexicon(dict[str, Word]):
         super().__init__()
         self._decorate = decorate
         self._wanted = frozenset(spellable)
-        self._heads = frozenset(lemma[:3] for lemma in self._wanted)
+        self._heads = frozenset(lemma[:n] for lemma in self._wanted for n in (3, 4))
         self._speller = Speller(self._wanted)
         self._is_name = names  # forms that the gazetteer knows: never "corrected" to something else
 
@@ -177,7 +177,7 @@ class Lexicon(dict[str, Word]):
 
     def _wanted_lemmas(self, form: str) -> tuple[str, ...]:
         """Lemmas of a known form that the rules or the topics ask for."""
-        if form[:3] not in self._heads or not morph().word_is_known(form):
+        if form[: 3 if len(form) < 6 else 4] not in self._heads or not morph().word_is_known(form):
             return ()
         found = dict.fromkeys(p.normal_form.replace("ё", "е") for p in morph().parse(form)[:3])
         return tuple(lemma for lemma in found if lemma in self._wanted)
