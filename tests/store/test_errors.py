@@ -98,6 +98,7 @@ def test_a_damaged_file(sqlite_url):
 
 def test_only_for_reading(sqlite_url):
     with Store.open(sqlite_url) as store:
+        see(store)
         land(store)
     path = sqlite_url.removeprefix("sqlite:///")
     url = f"sqlite:///file:{path}?mode=ro&uri=true"
