@@ -392,6 +392,8 @@ class RoomJudge:
         need = "need" in kinds
         if "threat" in flags or "illegal_call" in flags or "spam" in flags:
             return "refuse", []
+        if "off_topic" in flags and not need and not total & self._home:
+            return "refuse", []
         if ("obscene" in flags or "insult" in flags) and not (need or (guess.required > 0.75 and guess.group)):
             return "refuse", []
         if not any(w.form[0].isalnum() for w in words):

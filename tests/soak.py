@@ -96,13 +96,25 @@ def clocks(cases: int) -> bool:
     return _verdict(wrong)
 
 
+def classify(texts: int) -> bool:
+    """Hostile texts for the judge."""
+    import classifier
+    from tests.fuzz_classifier import run
+
+    started = time.monotonic()
+    wrong = run(classifier.load(), texts, seed=texts)
+    print(f"classify: {texts} texts in {time.monotonic() - started:.0f} s, {len(wrong)} faults", flush=True)
+    return _verdict(wrong)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["kills", "overlap", "schedules", "faults", "clocks"])
+    parser.add_argument("parts", nargs="*", default=["kills", "overlap", "schedules", "faults", "clocks", "classify"])
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--schedules", type=int, default=10_000)
     parser.add_argument("--cases", type=int, default=1_000_000)
+    parser.add_argument("--texts", type=int, default=1_000_000)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
     asked = parser.parse_args()
     good = True
@@ -117,6 +129,8 @@ def main() -> int:
         good &= pytest(["tests/collectors", "tests/emulator", "tests/test_faults.py"], OTKLIK_SOAK="1")
     if "clocks" in asked.parts:
         good &= clocks(asked.cases)
+    if "classify" in asked.parts:
+        good &= classify(asked.texts)
     return 0 if good else 1
 
 
