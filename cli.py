@@ -551,15 +551,16 @@ def queue_correct(
     if not changes:
         raise ConfigError("нечего исправлять; укажите --topic, --place, --urgency, --emergency или --reaction")
     from desk.deadlines import after_correction
-    from desk.work import allow
+    from desk.work import allow, answer_started
 
     state = current()
 
     def clocks(message: Any, before: Any) -> Any:
-        return after_correction(message, before, state.settings)
+        return after_correction(message, before, state.settings, started)
 
     allow(state.settings, "correct", who(by), utc_now())
     with state.store() as store:
+        started = answer_started(store.desk(id)["case"])
         found = store.correct(id, changes, by=who(by), now=utc_now(), clocks=clocks)
         if emergency is not None:
             _after_correction(store, state.settings, found["id"], emergency, who(by))

@@ -56,8 +56,14 @@ def after(start: datetime, length: Term, settings: Settings) -> datetime | None:
         return None
 
 
-def after_correction(message: Mapping[str, Any], before: Mapping[str, datetime], settings: Settings) -> Clocks:
+def after_correction(
+    message: Mapping[str, Any],
+    before: Mapping[str, datetime],
+    settings: Settings,
+    answer_started: datetime | None = None,
+) -> Clocks:
     """The clocks of a message whose assessment a person has corrected; `message` as the store shows it, times aware.
+    `answer_started`: when the running term of the answer began, where the desk has begun; None: with collecting.
 
     Another urgency means another term of the answer, counted from the same beginning. A message that needs no
     reaction after all has no clocks; one that does need it gets them from the time it was collected. What the desk has
@@ -68,7 +74,8 @@ def after_correction(message: Mapping[str, Any], before: Mapping[str, datetime],
     if message["status"] == "new":
         return _first(message["collected_at"], message["urgency"], settings) if _required(message) else {}
     found = dict(before)
-    by_urgency = {u: _first(message["collected_at"], u, settings).get("answer") for u in ("urgent", "prompt")}
+    start = answer_started or message["collected_at"]
+    by_urgency = {u: after(start, answer_term(u, settings), settings) for u in ("urgent", "prompt")}
     if "answer" in before and before["answer"] in by_urgency.values():  # else somebody has extended it: it stays
         found["answer"] = by_urgency["urgent" if message["urgency"] == "urgent" else "prompt"]
         if "draft" in before:

@@ -84,6 +84,12 @@ def case_of(message: Mapping[str, Any], data: Mapping[str, Any] | None, settings
     return first_case(facts, deadlines, settings) if data is None else corrected(load(data), facts, deadlines, settings)
 
 
+def answer_started(data: Mapping[str, Any] | None) -> datetime | None:
+    """When the running term of the answer began; None when the desk has not begun or none runs."""
+    clock = load(data).running.get("answer") if data else None
+    return clock.started_at if clock else None
+
+
 def _time(value: datetime | str) -> datetime:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 

@@ -208,6 +208,27 @@ def test_a_correction_on_the_way_moves_the_desks_clocks(queue):
     }  # fmt: skip
 
 
+def test_a_correction_counts_from_routing_where_the_term_does(store):
+    from desk.deadlines import after_correction
+    from desk.work import answer_started
+    from settings import parse
+
+    routed = parse("desk: {answer_from: routed}\ndivisions: [{id: zhkh}]")
+    see(store)
+    store.land(landing(judged(1)), NOW)
+    later = NOW + timedelta(hours=2)  # 14:00 in Moscow, after lunch
+    found = act(store, routed, "1", "route", {"to": ["zhkh"]}, by="me", now=later)
+    assert datetime.fromisoformat(found["deadlines"]["answer"]) == ANSWER
+    started = answer_started(store.desk("1")["case"])
+    assert started == later and answer_started(None) is None
+    found = store.correct(
+        "1", {"urgency": "urgent"}, by="me", now=later,
+        clocks=lambda m, before: after_correction(m, before, routed, started),
+    )  # fmt: skip
+    assert datetime.fromisoformat(found["deadlines"]["answer"]) == later + timedelta(hours=3)
+    assert datetime.fromisoformat(found["deadlines"]["draft"]) == later + timedelta(hours=2)
+
+
 def test_an_edit_by_the_author_gives_no_clock_back(queue):
     to_the_answer(queue)
     deadlines = {"route": NOW + timedelta(hours=1), "answer": ANSWER}
