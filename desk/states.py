@@ -1,7 +1,7 @@
 """The way of a message through the Regulation, as an explicit machine. Pure: values in, values out.
 
 `TRANSITIONS` is the whole of it: which verb leads from which states to which, which clocks it stops and starts, which
-event tells of it. Who may do a verb stands in `desk/rights.py`; what a verb needs to be told, in `desk/verbs.py`.
+event tells of it. Who may do a verb stands in `desk/rights.py`; what a verb does, in `desk/verbs.py`.
 `docs/regulation.md` is drawn from these tables.
 """
 

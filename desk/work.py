@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from desk.rights import Actor, actor, permit
+from desk.running import corrected, first_case
 from desk.states import Case, Facts, Refusal, Step, dump, load
-from desk.verbs import apply, corrected, first_case
+from desk.verbs import apply
 from settings import USAGE, OtklikError, Settings
 from store.values import DeskStep, NewReply, ReplyMoved
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from desk.rights import Actor, actor
+from desk.running import corrected, first_case
 from desk.states import AT_WORK, EVENTS, STATES, TRANSITIONS, VERBS, Case, Facts, Refusal, Step, dump, load, verbs_from
-from desk.verbs import _DO, apply, corrected, first_case
+from desk.verbs import _DO, apply
 from settings import parse
 from store.views import plain
 from tests.store.build import NOW
