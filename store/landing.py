@@ -299,7 +299,7 @@ class _Batch:
     def _lock_posts(self, marks: Mapping[str, PostMark]) -> dict[str, dict[str, Any]]:
         """The rows of all posts concerned, made when missing, locked in order."""
         tx = self.tx
-        wanted = sorted(marks.keys() | {j.comment.post_id for j in self.judged.values()})
+        wanted = sorted(marks.keys() | {j.comment.post_id for j in self.judged.values()} | self._posts_of_deleted())
         if not wanted:
             return {}
         query = tx.lock(select(posts).where(posts.c.network == self.network).order_by(posts.c.id))
@@ -326,6 +326,11 @@ class _Batch:
             tx.execute(tx.insert(posts).on_conflict_do_nothing(), new)
             found |= {r.id: dict(r._mapping) for r in rows_in(tx.conn, query, posts.c.id, missing)}
         return found
+
+    def _posts_of_deleted(self) -> set[str]:
+        """Their counts change too, so they are locked before the messages like all others."""
+        query = select(messages.c.post_id).where(messages.c.network == self.network)
+        return {r.post_id for r in rows_in(self.tx.conn, query, messages.c.external_id, sorted(self.deleted))}
 
     def _save_posts(self, marks: Mapping[str, PostMark], state: dict[str, dict[str, Any]]) -> None:
         tx = self.tx
