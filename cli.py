@@ -503,11 +503,44 @@ def queue(
 
 @queue_app.command("show")
 def queue_show(id: str, as_json: Json = False) -> None:
-    """Одно сообщение целиком: правки, оценки, тревоги."""
+    """Одно сообщение целиком: правки, оценки, тревоги, кто ещё об этом пишет."""
     with current().store() as store:
         found = store.message(id, full=True)
+        found["repeats"] = [m for m in store.repeats(id, limit=20) if m["id"] != found["id"]]
         titles = _page_titles(store)
     emit(found) if as_json else _show("message", found, pages=titles)
+
+
+@queue_app.command("repeats")
+def queue_repeats(id: str, as_json: Json = False) -> None:
+    """Все сообщения о том же вопросе, от первого к последнему."""
+    with current().store() as store:
+        store.message(id)  # an unknown number is told of
+        found = store.repeats(id)
+    if as_json:
+        emit(found)
+    elif found:
+        _show("queue", found)
+    else:
+        say("других сообщений о том же вопросе нет")
+
+
+@queue_app.command("relate")
+def queue_relate(
+    id: str,
+    to: Annotated[str | None, typer.Option("--to", metavar="ID", help="Какое сообщение оно повторяет.")] = None,
+    none: Annotated[bool, typer.Option("--none", help="Это не повтор.")] = False,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Сказать, что сообщение повторяет другое (--to) или ничьё (--none); слово человека не перезаписывается."""
+    from settings import ConfigError
+
+    if (to is None) != none:
+        raise ConfigError("укажите одно: --to ID (какое сообщение оно повторяет) или --none (это не повтор)")
+    with current().store() as store:
+        found = store.relate(id, to, by=who(by), now=utc_now())
+    emit(found) if as_json else say(f"сообщение {id}: " + (f"повтор № {found['repeat_of']}" if to else "не повтор"))
 
 
 @queue_app.command("correct")

@@ -250,6 +250,14 @@ def message(
             at = r.get("replaced_at") or r.get("at") or r.get("created_at")
             table.add_row(_t(r.get("text"), lines=True), Text(when(at, zone)))
         parts += [Text(), table]
+    if others := message.get("repeats"):
+        table = _table(
+            ("№", {"justify": "right", "no_wrap": True}), ("Когда", {"no_wrap": True}), "О том же", "Состояние"
+        )
+        for m in others:
+            at = m.get("published_at") or m.get("collected_at")
+            table.add_row(plain(m.get("id")), Text(when(at, zone)), Text(plain(_words(m), 90)), _status(m))
+        parts += [Text(), table]
     if history := message.get("history"):
         table = _table(("Когда", {"no_wrap": True}), "Кто оценил", "Важность", "Тема", "Место")
         for h in history:

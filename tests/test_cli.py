@@ -208,6 +208,19 @@ def test_one_message_and_its_correction(here: Place_) -> None:
     assert after["urgency"] == "urgent", "a person's word is not written over"
 
 
+def test_who_else_asks_the_same_and_a_persons_word_on_it(here: Place_) -> None:
+    water, thanks = message(here, "Хкеме"), message(here, "Спасибо")
+    assert here.run("queue", "repeats", thanks["id"]).err.strip() == "других сообщений о том же вопросе нет"
+    assert here.run("queue", "relate", thanks["id"], "--to", water["id"], "--by", "я").code == 0
+    assert {m["id"] for m in here.run("queue", "repeats", water["id"], "--json").json} == {water["id"], thanks["id"]}
+    assert "О том же" in here.run("queue", "show", water["id"]).out
+    assert here.run("queue", "relate", thanks["id"], "--none", "--by", "я").code == 0
+    assert here.run("queue", "repeats", water["id"], "--json").json == []
+    for wrong in (["relate", thanks["id"]], ["relate", thanks["id"], "--to", thanks["id"]], ["repeats", "999999"]):
+        said = here.run("queue", *wrong)
+        assert said.code != 0 and said.err.count("\n") == 1, said.err
+
+
 def test_take_ack_nack(here: Place_) -> None:
     first = here.run("queue", "take", "--consumer", "a", "--limit", "2", "--lease", "10m", "--json").json
     assert len(first) == 2 and first[0]["text"] == FIRE
