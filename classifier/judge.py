@@ -85,6 +85,7 @@ _LEZGIAN_WORDS = frozenset(
 _MAX_QUOTE = 60
 LETTER = 30  # tokens: a longer text is a letter; there an emergency must also sound like one
 ALARM_AT = 0.5
+SURE_GROUP = 0.7  # from this confidence on the learnt group of an emergency stands, not the group of its kind
 REQUIRED_OF_TOPIC = 0.2  # a text on a topic of the administration needs less to be taken as a message to it
 """From this probability on the model raises an emergency that no rule sees (chosen on train and dev texts)."""
 
@@ -253,7 +254,8 @@ class RoomJudge:
         guess = scores.best(i)
         topic, group, confidence = guess.topic, guess.group, guess.confidence
         if section is not None:
-            group = section.settings.get("group", group)
+            if group is None or confidence < SURE_GROUP:
+                group = section.settings.get("group", group)
             wanted = section.settings.get("topic")
             topic = (
                 wanted if wanted else (topic if topic and self._topics.group_of(topic) == group and wanted else None)

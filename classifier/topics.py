@@ -10,6 +10,7 @@ per class, in `weights.npz` (plain arrays).
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,13 +94,13 @@ class Scores:
         g = len(model.groups)
         values = batch.values(slice(0, model.first_topic))
         self._model = model
-        self.groups = _softmax(values[:, :g])
+        self.groups = softmax(values[:, :g])
         best = self.groups.argmax(1) if len(values) else np.zeros(0, int)
         self._group = best.tolist()
         self._sure = self.groups.max(1, initial=0.0).tolist()
         self.required = (1.0 / (1.0 + np.exp(-values[:, g]))).tolist()
         self.concerns = (1.0 - self.groups[:, model.no_group]).tolist()
-        alarms = _softmax(values[:, g + 1 :])
+        alarms = softmax(values[:, g + 1 :])
         self.alarm = (1.0 - alarms[:, model.no_alarm].sum(1)).tolist()
         self.kind = np.where(model.no_alarm, -1.0, alarms).argmax(1).tolist() if len(values) else []
         self._topic = [0] * len(best)
@@ -109,7 +110,7 @@ class Scores:
             if columns.start == columns.stop:
                 continue
             texts = np.flatnonzero(best == k)
-            shares = _softmax(batch.values(columns, texts))
+            shares = softmax(batch.values(columns, texts))
             first = columns.start - model.first_topic
             for i, j, share in zip(texts.tolist(), shares.argmax(1).tolist(), shares.max(1).tolist(), strict=True):
                 self._topic[i], self._share[i] = first + j, share
@@ -126,8 +127,8 @@ class Scores:
             return Guess(None, None, p if group == NONE else 0.0, required)
         topic, q = m.topics[self._topic[i]], self._share[i]
         if topic.endswith(NONE) or q < m.topic_threshold:
-            return Guess(None, group, p, required)
-        return Guess(topic, group, p * q, required)
+            return Guess(None, group, m.sure("group", p), required)
+        return Guess(topic, group, m.sure("topic", p * q), required)
 
 
 class Batch:
@@ -186,6 +187,7 @@ class TopicModel:
         self.no_alarm = np.array([a == NONE for a in self.alarms])
         self.group_threshold: float = meta["group_threshold"]
         self.topic_threshold: float = meta["topic_threshold"]
+        self._confidence: dict[str, list[float]] = meta.get("confidence", {})
         self._vocabulary: list[str] = meta.get("lemmas", [])
         self._weights = arrays["weights"]
         self.scale = arrays["scale"].astype(np.float32)
@@ -232,6 +234,12 @@ class TopicModel:
 
     def group_of(self, topic: str) -> str | None:
         return self._groups_of.get(topic)
+
+    def sure(self, kind: str, p: float) -> float:
+        """The share of right answers among those of probability `p`; `kind`: "topic" or "group"."""
+        slope, shift = self._confidence.get(kind, (1.0, 0.0))
+        p = min(max(p, 1e-4), 1 - 1e-4)
+        return 1.0 / (1.0 + math.exp(-slope * math.log(p / (1 - p)) - shift))
 
     # --- rows ---
 
@@ -335,6 +343,7 @@ def group_of_topic(topic: str, groups_of: dict[str, str]) -> str:
     return topic.split("/")[0] if topic.endswith(NONE) else groups_of.get(topic, "")
 
 
-def _softmax(values: np.ndarray) -> np.ndarray:
+def softmax(values: np.ndarray) -> np.ndarray:
+    """Scores -> probabilities by row."""
     e = np.exp(values - values.max(1, keepdims=True))
     return e / e.sum(1, keepdims=True)

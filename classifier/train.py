@@ -80,7 +80,7 @@ def appeals(shared: Path, names: tuple[str, ...] = ("train", "extra")) -> list[E
             topic = row["topic_id"] or ANY
             if group == ANY:
                 continue
-            out.append(Example(row["text"], group, topic, 1, alarm=ANY))
+            out.append(Example(row["text"], group, topic, 1, 1.5, alarm=ANY))
     return out
 
 
@@ -100,6 +100,7 @@ class Featuriser:
         self._gazetteer = gazetteer
         self._book = book
         self.places: dict[str, bool] = {}
+        self.sorts: dict[int, float] = {}  # key of a feature -> weight of its sort
         self.lexicon = Lexicon(self._note, book.lemmas(), gazetteer.is_name)
 
     def _note(self, word: Word) -> None:
@@ -113,7 +114,10 @@ class Featuriser:
         words = [self.lexicon[t] for t in text.TOKEN.findall(clean)]
         singles: list[int] = []
         for word in words:
-            singles += [topics.feature(n) for n in topics.word_features(word, self.places[word.form])]
+            for name in topics.word_features(word, self.places[word.form]):
+                key = topics.feature(name)
+                singles.append(key)
+                self.sorts[key] = BLOCKS[name[0]]
         keys = np.array([0] + [topics.pair_key(w, self.places[w.form]) for w in words], np.uint32)
         doubles = [int(k) for k in topics.pairs(keys) if k]
         count = sum(w.form[0].isalnum() and len(w.form) <= 40 for w in words)
@@ -147,6 +151,9 @@ def vocabulary(featurised, which: int, at_least: int) -> dict[int, int]:
     return {k: i for i, k in enumerate(kept)}
 
 
+GROUP_THRESHOLD, TOPIC_THRESHOLD = 0.3, 0.25
+"""Below these probabilities the model says "don't know" (chosen on left-out train texts)."""
+
 Head = tuple[list[str], np.ndarray, np.ndarray]
 """Class names, weights [features, classes], bias [classes]."""
 
@@ -160,44 +167,117 @@ def fit_logistic(x, labels: list[str], weights: np.ndarray, c: float) -> Head:
     return [str(k) for k in model.classes_], model.coef_.T, model.intercept_
 
 
-def fit_margins(x, labels: list[str], weights: np.ndarray, c: float) -> Head:
+BLOCKS = {"l": 1.0, "k": 0.7, "c": 0.3, "s": 1.0}
+"""How much the features of a sort count to a margin (cross-validated on train and extra appeals and own examples)."""
+PAIR = 0.7
+FOLDS = 5
+BALANCE = (
+    0.5  # a class counts as its size to the power of one half: seldom ones are heard, frequent ones still likelier
+)
+
+
+def gains(x, sorts: np.ndarray) -> np.ndarray:
+    """What each column of `x` is multiplied by: rarity times the weight of its sort, so that texts are of length 1."""
+    rarity = 1.0 + np.log((1 + x.shape[0]) / (1 + np.asarray((x > 0).sum(0)).ravel()))
+    found = rarity * sorts
+    length = np.sqrt((x.multiply(x) @ found**2).mean())
+    return found / max(float(length), 1e-9)
+
+
+def balanced(truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weights of texts by `BALANCE`; their sum stays."""
+    total = np.bincount(truth, weights)
+    found = weights * np.maximum(total, 1e-9)[truth] ** -BALANCE
+    return found * (weights.sum() / found.sum())
+
+
+def fit_margins(
+    x, labels: list[str], weights: np.ndarray, c: float, sorts: np.ndarray, homes: dict[str, str] | None = None
+) -> tuple[Head, np.ndarray]:
     """One-against-rest support vectors over features weighted by rarity; margins scaled so that softmax is calibrated.
 
-    The scale is chosen on margins of texts left out in turn (three folds).
+    The scale is chosen on margins of texts left out in turn (`FOLDS`); `homes`: class -> what it is told apart
+    within (a topic within its group). Also those scaled margins: [texts, classes].
     """
     from scipy.sparse import diags
     from sklearn.svm import LinearSVC
 
-    rarity = np.log((1 + x.shape[0]) / (1 + np.asarray((x > 0).sum(0)).ravel()))
-    rarity /= rarity.mean()
-    rare = (x @ diags(rarity.astype(np.float32))).tocsr()
+    gain = gains(x, sorts)
+    rare = (x @ diags(gain.astype(np.float32))).tocsr()
     names = sorted(set(labels))
-    truth = np.array([names.index(label) for label in labels])
+    truth = np.searchsorted(names, labels)
+    share = balanced(truth, weights)
 
     def svm(rows: np.ndarray) -> LinearSVC:
-        return LinearSVC(C=c, random_state=0).fit(rare[rows], truth[rows], sample_weight=weights[rows])
+        return LinearSVC(C=c, random_state=0, max_iter=3000).fit(rare[rows], truth[rows], sample_weight=share[rows])
 
     margins = np.full((len(labels), len(names)), -2.0)
-    fold = np.arange(len(labels)) % 3
-    for k in range(3):
+    fold = np.arange(len(labels)) % FOLDS
+    for k in range(FOLDS):
         model = svm(np.flatnonzero(fold != k))
         left = np.flatnonzero(fold == k)
-        margins[np.ix_(left, model.classes_)] = model.decision_function(rare[left])
+        found = model.decision_function(rare[left])
+        if found.ndim == 1:
+            found = np.stack([-found, found], axis=1)
+        margins[np.ix_(left, model.classes_)] = found
+    rivals = margins
+    if homes is not None:
+        home = np.array([homes[name] for name in names])
+        rivals = np.where(home[None, :] == home[truth][:, None], margins, -np.inf)
 
     def loss(scale: float) -> float:
-        z = margins * scale
+        z = rivals * scale
         z -= z.max(1, keepdims=True)
         return float((weights * (np.log(np.exp(z).sum(1)) - z[np.arange(len(truth)), truth])).sum())
 
     scale = min((1 + 0.25 * k for k in range(60)), key=loss)
     model = svm(np.arange(len(labels)))
-    return names, (model.coef_.T * rarity[:, None]) * scale, model.intercept_ * scale
+    coef, intercept = model.coef_, model.intercept_
+    if len(coef) == 1:  # two classes: one column of margins stands for both
+        coef, intercept = np.vstack([-coef, coef]), np.concatenate([-intercept, intercept])
+    return (names, (coef.T * gain[:, None]) * scale, intercept * scale), margins * scale
+
+
+def fit_confidence(claimed: np.ndarray, right: np.ndarray) -> list[float]:
+    """[slope, shift] that make `sigmoid(slope * logit(claimed) + shift)` the share of right answers (Platt 1999)."""
+    from sklearn.linear_model import LogisticRegression
+
+    if len(right) < 50 or len(np.unique(right)) < 2:
+        return [1.0, 0.0]
+    p = np.clip(claimed, 1e-4, 1 - 1e-4)
+    model = LogisticRegression(C=1e3).fit(np.log(p / (1 - p))[:, None], right)
+    return [round(float(model.coef_[0, 0]), 3), round(float(model.intercept_[0]), 3)]
+
+
+def confidences(
+    examples: list[Example], groups: list[str], by_group: np.ndarray, names: list[str], by_topic: dict[int, np.ndarray]
+) -> dict[str, list[float]]:
+    """How sure answers turned out: `fit_confidence` of answers with a topic and of those with a group only.
+
+    From left-out margins; `by_topic`: number of an example -> its margins, where its topic is known.
+    """
+    groups_of = topics.read_taxonomy()[2]
+    home = np.array([topics.group_of_topic(name, groups_of) for name in names])
+    shares = topics.softmax(by_group)
+    found: dict[str, list[tuple[float, bool]]] = {"topic": [], "group": []}
+    for row, (i, e) in enumerate((i, e) for i, e in enumerate(examples) if e.group != ANY):
+        best = int(shares[row].argmax())
+        p, inside = float(shares[row, best]), np.flatnonzero(home == groups[best])
+        if i not in by_topic or groups[best] == NONE or p < GROUP_THRESHOLD or not len(inside):
+            continue
+        share = topics.softmax(by_topic[i][None, inside])[0]
+        topic, q = names[inside[share.argmax()]], float(share.max())
+        if topic.endswith(NONE) or q < TOPIC_THRESHOLD:
+            found["group"].append((p, groups[best] == e.group))
+        elif e.topic != NONE and e.alarm in (NONE, ANY):
+            found["topic"].append((p * q, topic == e.topic))
+    return {k: fit_confidence(*np.array(v or np.zeros((0, 2)), float).T) for k, v in found.items()}
 
 
 def train(
     examples: list[Example],
-    c_group: float = 0.2,
-    c_topic: float = 0.3,
+    c_group: float = 0.5,
+    c_topic: float = 0.5,
     c_required: float = 5.0,
     c_alarm: float = 5.0,
     gazetteer: Path = GAZETTEER,
@@ -208,23 +288,31 @@ def train(
     singles, doubles = vocabulary(featurised, 0, 2), vocabulary(featurised, 1, 3)
     x = matrix(featurised, singles, doubles)
     weights = np.array([e.weight for e in examples], np.float32)
+    sorts = np.array([*(featurise.sorts[k] for k in singles), *(PAIR for _ in doubles)])
+    groups_of = topics.read_taxonomy()[2]
 
-    def head(fit, labels: list[str | None], c: float) -> Head:
-        rows = np.array([i for i, label in enumerate(labels) if label is not None and label != ANY])
-        return fit(x[rows], [str(labels[i]) for i in rows], weights[rows], c)
+    def told(labels: list[str | None]) -> np.ndarray:
+        return np.array([i for i, label in enumerate(labels) if label is not None and label != ANY])
 
-    groups, wg, bg = head(fit_margins, [e.group for e in examples], c_group)
+    def head(fit, labels: list[str | None], c: float, *more):
+        rows = told(labels)
+        return fit(x[rows], [str(labels[i]) for i in rows], weights[rows], c, *more)
+
+    (groups, wg, bg), by_group = head(fit_margins, [e.group for e in examples], c_group, sorts)
     topic_labels = [f"{e.group}/{NONE}" if e.topic == NONE else e.topic for e in examples]
-    names, wt, bt = head(
+    topic_labels = [None if e.group in (NONE, ANY) else t for e, t in zip(examples, topic_labels, strict=True)]
+    (names, wt, bt), by_topic = head(
         fit_margins,
-        [None if e.group in (NONE, ANY) else t for e, t in zip(examples, topic_labels, strict=True)],
+        topic_labels,
         c_topic,
+        sorts,
+        {t: topics.group_of_topic(t, groups_of) for t in topic_labels if t},
     )
+    sure = confidences(examples, groups, by_group, names, dict(zip(told(topic_labels).tolist(), by_topic, strict=True)))
     _, wr, br = head(fit_logistic, [None if e.required is None else str(e.required) for e in examples], c_required)
     alarms, wa, ba = head(fit_logistic, [e.alarm for e in examples], c_alarm)
     if len(alarms) == 2:  # one column of log-odds: at run time every class has its own
         wa, ba = np.hstack([np.zeros_like(wa), wa]), np.concatenate([[0.0], ba])
-    groups_of = topics.read_taxonomy()[2]
     order = sorted(
         range(len(names)), key=lambda i: (groups.index(topics.group_of_topic(names[i], groups_of)), names[i])
     )
@@ -253,8 +341,9 @@ def train(
         "groups": groups,
         "topics": names,
         "alarms": alarms,
-        "group_threshold": 0.3,
-        "topic_threshold": 0.25,
+        "group_threshold": GROUP_THRESHOLD,
+        "topic_threshold": TOPIC_THRESHOLD,
+        "confidence": sure,
         "examples": len(examples),
         "lemmas": sorted(k for k, n in lemmas.items() if n >= 3 and len(k) >= 6 and re.fullmatch("[а-я]+", k)),
     }
