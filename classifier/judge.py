@@ -329,7 +329,7 @@ class RoomJudge:
 
     def _idle_talk(self, scores: topics.Scores, i: int, probability: float, total: int) -> bool:
         """The model is sure that the text is no message to anybody, and no place of ours is named."""
-        return scores.required[i] < 0.2 and scores.concerns[i] < 0.2 and probability < 0.01 and not total & self._home
+        return scores.required[i] < 0.25 and scores.concerns[i] < 0.3 and probability < 0.05 and not total & self._home
 
     def _rings(self, words: Sequence[Word], masks: Sequence[int], match: rules.Match) -> bool:
         """The sentence of the match, taken by itself, sounds like an alarm (in a long letter chance words meet)."""
