@@ -454,7 +454,9 @@ def week_hours(hours: str | dict[str, str]) -> tuple[tuple[tuple[int, int], ...]
             first, _, last = part.strip().partition("-")
             if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
                 raise ValueError(f"дни недели пишутся mon, tue, wed, thu, fri, sat, sun или mon-fri, а не {part[:20]}")
-            for day in range(WEEKDAYS.index(first), WEEKDAYS.index(last or first) + 1):
+            start, end = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
+            for n in range((end - start) % 7 + 1):  # sat-mon goes over the end of the week
+                day = (start + n) % 7
                 if day in week:
                     raise ValueError(f"день {WEEKDAYS[day]} назван дважды; оставьте один раз")
                 week[day] = day_hours(value)

@@ -131,7 +131,12 @@ def reassess(
         clocks = {**{k: utc(v) for k, v in deadlines.items()}, **clocks}
     set_places(tx, row["id"], fields)
     values = {**columns(fields, clocks, row["historical"]), "assessed_at": tx.now}
-    return {**values, "priority": DONE} if row["priority"] == DONE else values
+    return {**values, "priority": DONE} if stays_done(row, fields) else values
+
+
+def stays_done(row: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+    """Whether a message that was done with stays behind all that is open: not when it is an emergency only now."""
+    return row["priority"] == DONE and not (fields["emergency"] and not row["emergency"])
 
 
 def expand(names: Sequence[str]) -> set[str]:

@@ -352,18 +352,19 @@ class Tx:
         last = self._count_up("events", len(self._events))
         batch = os.urandom(8).hex()  # an id stays unique even when a restored backup gives a number out again
         first = last - len(self._events) + 1
-        rows = [
-            {
-                "seq": first + i,
-                "id": f"{batch}-{i}",
-                "type": type_,
-                "time": self.now,
-                "message_id": message_id,
-                "data": data.decode(),
-            }
-            for i, (type_, message_id, data) in enumerate(self._events)
-        ]
-        self.insert_many(events, rows)
+        for part in chunks(range(len(self._events))):
+            rows = [
+                {
+                    "seq": first + i,
+                    "id": f"{batch}-{i}",
+                    "type": self._events[i][0],
+                    "time": self.now,
+                    "message_id": self._events[i][1],
+                    "data": self._events[i][2].decode(),
+                }
+                for i in part
+            ]
+            self.insert_many(events, rows)
         self._events.clear()
 
 

@@ -192,8 +192,7 @@ class _Batch:
         for key, id_ in ids.items():
             if key not in inserted:
                 continue
-            row = draft.rows[key]
-            row["id"] = id_
+            row = {**draft.rows[key], "id": id_}  # a copy: should this transaction be undone, the draft is used again
             post = row["post_id"]
             self.news.add(post)
             if row["deleted_at"] is None:

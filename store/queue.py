@@ -20,6 +20,7 @@ from store.assessing import (
     raise_alerts,
     remember,
     set_places,
+    stays_done,
     utc,
 )
 from store.db import Database, Tx, chunks, rows_in
@@ -131,7 +132,7 @@ def correct(
             "assessed_at": row["assessed_at"] or tx.now,
             "corrected": {"by": clean(by), "at": tx.now, "fields": sorted(expand([*before, *said]))},
         }
-        if row["priority"] == DONE:
+        if stays_done(row, fields):
             values["priority"] = DONE
         tx.execute(update(messages).where(messages.c.id == wanted).values(**values))
         set_places(tx, wanted, fields)

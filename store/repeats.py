@@ -21,7 +21,7 @@ import orjson
 from sqlalchemy import bindparam, delete, select, text, update
 
 from store.assessing import message_event
-from store.db import Tx, rows_in
+from store.db import Tx, chunks, rows_in
 from store.tables import messages, signature_keys, signatures
 from store.values import Likeness, Signature
 from store.views import dump, message_view
@@ -268,18 +268,19 @@ def succeed(tx: Tx, first: int) -> None:
     heir = tx.execute(select(s.message_id).where(among).order_by(s.message_id).limit(1)).scalar()
     if heir is None:
         return
-    members = tx.execute(
-        tx.lock(select(messages).where(m.repeat_of == first, m.id.in_(select(s.message_id).where(among))))
-    )
-    for row in [dict(r) for r in members.mappings()]:
-        note = row["repeat_note"] and row["repeat_note"].replace(f"№ {first} ", f"№ {heir} ")
-        values = (
-            {"repeat_of": heir, "repeat_note": note}
-            if row["id"] != heir
-            else dict.fromkeys(("repeat_of", "repeat_note"))
-        )
-        tx.execute(update(messages).where(m.id == row["id"]).values(**values))
-        message_event(tx, "assessed", {**row, **values})
+    members = [r.message_id for r in tx.execute(select(s.message_id).where(among).order_by(s.message_id))]
+    query = tx.lock(select(messages).where(m.repeat_of == first).order_by(m.id))
+    for part in chunks(members, 500):  # a text pasted en masse has very many; only their events are held together
+        pointed = []
+        for row in [dict(r._mapping) for r in rows_in(tx.conn, query, m.id, part)]:
+            note = row["repeat_note"] and row["repeat_note"].replace(f"№ {first} ", f"№ {heir} ")
+            values = {"repeat_of": heir, "repeat_note": note}
+            if row["id"] == heir:
+                values = dict.fromkeys(values)
+            pointed.append({"b_id": row["id"], "b_of": values["repeat_of"], "b_note": values["repeat_note"]})
+            message_event(tx, "assessed", {**row, **values})
+        if pointed:
+            tx.execute(_POINT, pointed)
     tx.execute(update(signatures).where(among).values(cluster=heir))
 
 

@@ -673,3 +673,13 @@ def test_seconds(text, expected):
 def test_bad_seconds(text):
     with pytest.raises(ValueError):
         seconds(text)
+
+
+def test_days_of_the_week_go_round():
+    from settings import week_hours
+
+    day = ((540, 1080),)
+    assert week_hours({"sat-mon": "09:00-18:00"}) == (day, (), (), (), (), day, day)
+    assert week_hours({"mon-sun": "09:00-18:00"}) == (day,) * 7
+    with pytest.raises(ValueError, match="mon назван дважды"):
+        week_hours({"sat-mon": "09:00-18:00", "mon": "10:00-12:00"})

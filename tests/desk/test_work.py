@@ -16,7 +16,7 @@ from store import NotFound, QueueFilter, Store, StoreError
 from store.admin import verify
 from store.audit import STEP_EVENTS
 from tests.desk.test_states import GOOD, SETTINGS
-from tests.store.build import EMERGENCY, NOW, PLAIN, judged, landing, see
+from tests.store.build import EMERGENCY, NOW, PLAIN, THANKS, judged, landing, see
 
 ANSWER = NOW + timedelta(days=2, hours=6)
 
@@ -254,3 +254,26 @@ def test_a_substitute_acts_for_the_absent_and_the_log_names_both(store):
     assert (entry["actor"], entry["details"]["for"]) == ("cur", "adm")
     with pytest.raises(Refused, match="это делает администратор"):
         act(store, away, "2", "route", {"to": ["zhkh"]}, by="cur", now=NOW + timedelta(days=2))
+
+
+@pytest.mark.parametrize("person", [False, True])
+def test_what_is_an_emergency_only_after_it_was_closed_stands_at_the_top_again(store, store_url, person):
+    see(store)
+    store.land(landing(judged(1, "спасибо", THANKS), judged(2, "нет воды", PLAIN)), NOW)
+    step(store, "1", "close")
+    if person:
+        store.correct("1", {"emergency": True}, by="adm", now=NOW)
+    else:
+        store.land(landing(judged(1, "горит дом", EMERGENCY)), NOW + timedelta(minutes=1))
+    assert [m["id"] for m in store.messages(QueueFilter(order="queue"))] == ["1", "2"]
+    assert len(store.alerts()) == 1
+    step(store, "1", "reopen", reason="пожар")
+    assert [m["id"] for m in store.messages(QueueFilter(order="queue"))] == ["1", "2"]
+    assert verify(store_url) == []
+
+
+def test_an_emergency_that_was_answered_stays_behind_what_is_open(queue):
+    to_the_answer(queue, "2")
+    queue.land(landing(judged(2, "горит дом, приезжайте", EMERGENCY)), NOW + timedelta(minutes=1))
+    queue.correct("2", {"urgency": "prompt"}, by="adm", now=NOW)
+    assert [m["id"] for m in queue.messages(QueueFilter(order="queue"))] == ["1", "2"]

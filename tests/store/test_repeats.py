@@ -282,3 +282,18 @@ def test_writers_at_once_make_one_cluster(store_url):
         (whole,) = clusters(store)
         assert len(whole) == 9
         assert sum(v is None for v in links(store).values()) == 1
+
+
+def test_a_pasted_text_loses_its_first_message_in_little_memory(opened):
+    import tracemalloc
+
+    copies = [said(f"{n:03}", FIRST) for n in range(600)]
+    opened.land(landing(*copies), NOW)
+    tracemalloc.start()
+    try:
+        opened.land(landing(said("000", ELSEWHERE)), NOW)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert links(opened) == {"c000": None, "c001": None, **{f"c{n:03}": "c001" for n in range(2, 600)}}
+    assert peak < 600 * 16_000, f"{peak / 600:.0f} bytes for each copy"
