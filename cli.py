@@ -538,6 +538,9 @@ def queue_relate(
 
     if (to is None) != none:
         raise ConfigError("укажите одно: --to ID (какое сообщение оно повторяет) или --none (это не повтор)")
+    from desk.work import allow
+
+    allow(current().settings, "repeat", who(by), utc_now())
     with current().store() as store:
         found = store.relate(id, to, by=who(by), now=utc_now())
     emit(found) if as_json else say(f"сообщение {id}: " + (f"повтор № {found['repeat_of']}" if to else "не повтор"))

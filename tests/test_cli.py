@@ -221,6 +221,17 @@ def test_who_else_asks_the_same_and_a_persons_word_on_it(here: Place_) -> None:
         assert said.code != 0 and said.err.count("\n") == 1, said.err
 
 
+def test_a_word_on_repeats_is_the_administrators(here: Place_) -> None:
+    water, thanks = message(here, "Хкеме"), message(here, "Спасибо")
+    people = "people: [{id: adm, role: administrator}, {id: cur, role: curator}]\n"
+    here.config.write_text(here.config.read_text(encoding="utf-8") + people, encoding="utf-8")
+    for by, why in (("cur", "это делает администратор"), ("nobody", "человека «nobody» нет")):
+        said = here.run("queue", "relate", thanks["id"], "--to", water["id"], "--by", by)
+        assert said.code == 2 and why in said.err, said.err
+    assert here.run("queue", "repeats", thanks["id"], "--json").json == []
+    assert here.run("queue", "relate", thanks["id"], "--to", water["id"], "--by", "adm").code == 0
+
+
 def test_take_ack_nack(here: Place_) -> None:
     first = here.run("queue", "take", "--consumer", "a", "--limit", "2", "--lease", "10m", "--json").json
     assert len(first) == 2 and first[0]["text"] == FIRE
