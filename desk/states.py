@@ -65,6 +65,9 @@ TRANSITIONS: tuple[Transition, ...] = (
         "rework", ("draft", "approved"), "rework", "moved", "вернуть на доработку", "7.5, 7.6",
         ("approve", "publish"), ("rework",),
     ),
+    Transition(
+        "rework", ("approved",), "accepted", "moved", "отменить перенаправление", "7.12", ("publish",), ("route",),
+    ),
     Transition("publish", ("approved",), "published", "answered", "разместить", "7.7", ("*",)),
     Transition("publish", ("approved",), "in_work", "answered", "разместить промежуточный", "7.7, 7.8", ("*",),
                ("answer", "draft")),

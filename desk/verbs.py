@@ -204,9 +204,10 @@ def _approve(ask: _Ask) -> _Done:
 
 
 def _rework(ask: _Ask) -> _Done:
-    if ask.case.reply is not None and ask.case.reply.kind == "redirect":
-        raise _No("это перенаправление, проект готовил не исполнитель; разместите его или закройте сообщение")
-    return _Done(ask.case, "rework", {"n": ask.case.reply.n, "reason": ask.words("reason", "что доработать")})
+    assert ask.case.reply is not None  # a draft or an approved case has one
+    details = {"n": ask.case.reply.n, "reason": ask.words("reason", "что доработать")}
+    # A redirection was the administrator's own text: it comes back to the administrator.
+    return _Done(ask.case, "accepted" if ask.case.reply.kind == "redirect" else "rework", details)
 
 
 def _publish(ask: _Ask) -> _Done:
@@ -297,6 +298,8 @@ def _close(ask: _Ask) -> _Done:
         return _Done(case, "closed", {"outcome": case.outcome})
     if ask.facts.deleted:
         return _Done(replace(case, outcome="deleted"), "closed", {"outcome": "deleted"})
+    if ask.facts.emergency:  # as with a refusal, one person's word is not enough
+        raise _No("чрезвычайное закрывают после ответа; если тревога ложная, исправьте: correct --no-emergency")
     if case.state in ("new", "accepted") and ask.facts.reaction == "none":
         return _Done(replace(case, outcome="none"), "closed", {"outcome": "none"})
     raise _No(

@@ -169,6 +169,19 @@ def test_redirection_tells_the_author_and_ends():
     assert "не указано: ответственный орган" in do(fresh(), "redirect", "adm", body=" ").sentence
 
 
+def test_a_redirection_that_is_not_out_yet_can_be_taken_back():
+    case = walk(("redirect", "adm"), ("rework", "adm"))
+    assert (case.state, "publish" in case.running, "route" in case.running) == ("accepted", False, True)
+    case = walk(("redirect", "adm"), ("rework", "adm"), ("redirect", "adm"), ("publish", "adm"))
+    assert (case.outcome, case.reply.n) == ("redirected", 2)
+
+
+def test_an_emergency_is_not_closed_unanswered_by_one_person():
+    burning = facts(emergency=True, reaction="none")
+    assert "чрезвычайное закрывают после ответа" in do(fresh(), "close", "adm", burning).sentence
+    assert do(fresh(), "close", "adm", facts(reaction="none")).case.outcome == "none"
+
+
 def test_without_an_answer_only_thanks_and_the_deleted_are_closed():
     assert "ответ ещё не размещён" in do(fresh(), "close", "adm").sentence
     assert walk(("close", "adm"), about=facts(reaction="none")).outcome == "none"
