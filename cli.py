@@ -23,6 +23,7 @@ from console import (
     State,
     Yes,
     begin,
+    check_division,
     command_group,
     console,
     current,
@@ -273,6 +274,10 @@ def _show(what: str, value: Any, **options: Any) -> None:
         from classifier.names import titles
 
         options["names"] = titles()
+    if what == "message":
+        from desk.rights import called
+
+        options["called"] = called(state.settings)
     console().print(getattr(show, what)(value, **options))
 
 
@@ -470,12 +475,16 @@ def queue(
     """Очередь сообщений: чрезвычайные и срочные сверху."""
     if ctx.invoked_subcommand:
         return
+    from desk.states import STATES
     from settings import ConfigError
     from store import QueueFilter
 
     if urgency not in (None, "urgent", "prompt"):
         raise ConfigError(f"--urgency {urgency}: допустимо urgent или prompt")
     state = current()
+    if status is not None and status not in STATES:
+        raise ConfigError(f"--status {status}: нет такого состояния; есть {', '.join(STATES)}")
+    check_division(division)
     group = None
     if topic is not None:
         from classifier.names import topic_and_group
@@ -645,7 +654,8 @@ def _after_correction(store: Store, settings: Settings, id: str, emergency: bool
         from desk.alerts import Deliverer
 
         sent = Deliverer(store, settings).deliver_due()
-        say(f"тревога {waiting[0]['id']}: отправлено {sum(r.ok for r in sent)} из {len(sent)}")
+        told = f"отправлено {sum(r.ok for r in sent)} из {len(sent)}" if sent else "никому не отправлена: otklik doctor"
+        say(f"тревога {waiting[0]['id']}: {told}")
     for alert in [] if emergency else waiting:
         store.acknowledge(alert["id"], by, utc_now())
         say(f"тревога {alert['id']} снята")

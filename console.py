@@ -134,6 +134,14 @@ def confirm(question: str, yes: bool) -> None:
         raise typer.Exit(5)
 
 
+def check_division(id: str | None) -> None:
+    """Say so when the configuration has no such division: a misspelt one must not look like an empty queue. Messages
+    of a division that is gone from the configuration are found all the same."""
+    known = [d.id for d in current().settings.divisions]
+    if id is not None and id not in known:
+        say(f"подразделения «{id[:60]}» в настройках нет; есть {', '.join(known) or 'ни одного'}")
+
+
 def date_of(text: str | None, zone: str) -> datetime | None:
     """A date or a date with time in the organisation's zone -> UTC."""
     if text is None:

@@ -80,6 +80,7 @@ def _last_success(line: dict[str, object], now: datetime) -> Check:
     if not isinstance(at, datetime):
         return Check(name, None, "ещё не собиралась", "выполните otklik collect")
     ago = now - at
-    hours = ago.total_seconds() / 3600
+    minutes = int(ago.total_seconds()) // 60
+    said = f"{minutes} мин" if minutes < 120 else f"{minutes // 60} ч"
     ok = ago < SILENT_TOO_LONG
-    return Check(name, ok, f"{hours:.1f} ч назад", "" if ok else "выполните otklik collect и посмотрите, что он скажет")
+    return Check(name, ok, f"{said} назад", "" if ok else "выполните otklik collect и посмотрите, что он скажет")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console import By, Json, command_group, console, current, date_of, emit, finish, say, utc_now, who
+from console import By, Json, check_division, command_group, console, current, date_of, emit, finish, say, utc_now, who
 
 alerts = command_group("Тревоги: список, подтверждение, проверка каналов.", bare=True)
 
@@ -122,6 +122,7 @@ def sla_forecast(
     with state.store() as store:
         waiting = store.messages(QueueFilter(overdue=end, order="due"))
         rows = forecast(waiting, state.settings, now, end)
+    check_division(division)
     if division is not None:
         rows = [r for r in rows if r["division"] == division]
     if as_json:

@@ -229,11 +229,14 @@ def reopen(ids: Ids, reason: Reason, by: By = None, as_json: Json = False) -> No
 def history(id: Id, as_json: Json = False) -> None:
     """Кто что сделал с сообщением, тексты ответов."""
     from desk import sla_view
+    from desk.rights import called
 
     state = current()
     with state.store() as store:
         found = store.desk(id)
-    emit(found) if as_json else console().print(sla_view.history(found, zone=state.zone))
+    if as_json:
+        return emit(found)
+    console().print(sla_view.history(found, zone=state.zone, names=called(state.settings)))
 
 
 _COMMANDS = (

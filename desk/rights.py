@@ -84,11 +84,18 @@ def permit(actor: Actor, action: str, divisions: Iterable[str | None] = ()) -> P
         return Permission(True, actor.id if actor.id in good else good[0])
     who = " или ".join(ROLE_NAMES[r] for r in ROLES if r in wanted)
     if EXECUTOR in actor.roles and EXECUTOR in wanted:
-        return Permission(False, why="это сообщение не вашего подразделения")
+        turn = f"; сейчас это делает: {', '.join(sorted(mine))}" if mine else ""
+        return Permission(False, why=f"это сообщение не вашего подразделения{turn}")
     return Permission(False, why=f"это делает {who}")
 
 
 # --- people of the configuration --------------------------------------------------------------------------------------
+
+
+def called(settings: Settings) -> dict[str, str]:
+    """Ids of people and divisions -> their names, where they have one."""
+    people = {p.id: p.name for p, _ in everyone(settings) if p.name}
+    return people | {d.id: d.name for d in settings.divisions if d.name}
 
 
 def everyone(settings: Settings) -> list[tuple[Person, str | None]]:

@@ -26,16 +26,6 @@ Names = Mapping[str, str]
 
 URGENCY = {"urgent": "срочно", "prompt": "оперативно"}
 REACTION = {"required": "нужен ответ", "none": "ответ не нужен", "refuse": "можно не рассматривать"}
-STATUS = {**STATES, "new": "новое"}
-ATTACHMENT = {
-    "photo": "фото",
-    "video": "видео",
-    "sticker": "наклейка",
-    "audio": "звук",
-    "doc": "документ",
-    "link": "ссылка",
-    "graffiti": "рисунок",
-}
 OUTCOME = {
     "complete": ("полностью", "green"),
     "partial": ("частично", "yellow"),
@@ -54,6 +44,8 @@ ATTACHMENT = {
     "graffiti": "рисунок",
     "poll": "опрос",
 }
+NEXT = {"return": "вернуть", "draft": "проект", "part": "сведения"}
+"""Shorter words of `DEADLINE` for a narrow column."""
 DEADLINE = {
     "route": "направить",
     "return": "вернуть, если не своё",
@@ -120,9 +112,12 @@ def _level(message: Mapping[str, Any]) -> Text:
     return Text("не оценено" if message.get("reaction") is None else "без ответа", style="dim")
 
 
-def _due(message: Mapping[str, Any]) -> datetime | None:
-    ends = [at for at in map(moment, (message.get("deadlines") or {}).values()) if at]
-    return min(ends, default=None)
+def _next(message: Mapping[str, Any], now: datetime) -> Text:
+    """The clock that ends first, and under it what it is for."""
+    ends = [(at, name) for name, end in (message.get("deadlines") or {}).items() if (at := moment(end))]
+    at, name = min(ends, default=(None, ""))
+    out = _clock(at, now)
+    return out.append("\n" + NEXT.get(name, DEADLINE.get(name, plain(name, 12))), style="not bold dim") if at else out
 
 
 def _clock(due: datetime | None, now: datetime) -> Text:
@@ -134,7 +129,7 @@ def _clock(due: datetime | None, now: datetime) -> Text:
 
 
 def _status(message: Mapping[str, Any]) -> str:
-    marks = [STATUS.get(str(message.get("status")), plain(message.get("status")))]
+    marks = [STATES.get(str(message.get("status")), plain(message.get("status")))]
     if message.get("deleted_at"):
         marks.append("удалено автором")
     if message.get("historical"):
@@ -169,7 +164,7 @@ def queue(messages: Iterable[Mapping[str, Any]], *, zone: str, now: datetime | N
     table = _table(
         ("№", {"justify": "right", "no_wrap": True}),
         ("Важность", {"no_wrap": True}),
-        ("Направить", {"no_wrap": True}),
+        ("Срок", {"no_wrap": True}),
         ("Сообщение", {"ratio": 1, "overflow": "fold"}),
     )
     table.expand = True
@@ -177,12 +172,10 @@ def queue(messages: Iterable[Mapping[str, Any]], *, zone: str, now: datetime | N
         deleted = m.get("deleted_at") is not None
         words = Text(plain(_words(m), 160), style="strike dim" if deleted else "bold" if m.get("emergency") else "")
         about = [_topic(m, names), _places(m), _network(m.get("network")), when(m.get("published_at"), zone)]
-        if deleted:
-            about.append("удалено")
-        if m.get("historical"):
-            about.append("до начала наблюдения")
+        if deleted or m.get("historical") or m.get("status") not in (None, "new"):
+            about.append(_status(m))
         words.append("\n" + " · ".join(filter(None, about)), style="not bold not strike dim")
-        table.add_row(_t(m.get("id")), _level(m), _clock(_due(m), now), words)
+        table.add_row(_t(m.get("id")), _level(m), _next(m, now), words)
     if not table.row_count:
         return Text("Сообщений нет.", style="dim")
     return table
@@ -195,12 +188,13 @@ def message(
     now: datetime | None = None,
     names: Names | None = None,
     pages: Mapping[tuple[str, str], str] | None = None,
+    called: Names | None = None,
 ) -> RenderableType:
     """`queue show`: everything about one message, with its revisions, judgements and alerts where given.
 
-    `pages`: network and id of a page -> its title.
+    `pages`: network and id of a page -> its title. `called`: ids of people and divisions -> their names.
     """
-    names, now = names or {}, now or utcnow()
+    names, now, called = names or {}, now or utcnow(), called or {}
     author = message.get("author") or {}
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
@@ -218,7 +212,9 @@ def message(
     reasons = plain("; ".join(map(plain, message.get("reasons") or ())))
     if said := message.get("corrected"):
         fields = ", ".join(word for name, word in CORRECTED.items() if name in said["fields"])
-        row("Почему", f"так решил человек: {plain(said['by'])}, {when(said['at'], zone)} ({fields or 'оценка'})")
+        row(
+            "Почему", f"так решил человек: {_name(said['by'], called)}, {when(said['at'], zone)} ({fields or 'оценка'})"
+        )
         row("По мнению классификатора", reasons)
     else:
         row("Почему", reasons)
@@ -232,7 +228,7 @@ def message(
     row("Удалено", when(message.get("deleted_at"), zone, empty=""))
     row("Состояние", _status(message))
     row("Повтор", plain(message.get("repeat_of")))
-    row("Подразделение", plain(message.get("division")))
+    row("Подразделение", _name(message.get("division"), called))
     for name, at in (message.get("deadlines") or {}).items():
         row(f"Срок: {DEADLINE.get(name, plain(name))}", Text(when(at, zone) + ", ").append(_clock(moment(at), now)))
     row("Ссылка", link(message.get("url")))
@@ -262,7 +258,7 @@ def message(
         table = _table(("Когда", {"no_wrap": True}), "Кто оценил", "Важность", "Тема", "Место")
         for h in history:
             h = {**h, **h["assessment"]} if isinstance(h.get("assessment"), Mapping) else h
-            who = "классификатор" if h.get("by") in (None, "", "model", "classifier") else plain(h.get("by"))
+            who = "классификатор" if h.get("by") in (None, "", "model", "classifier") else _name(h.get("by"), called)
             table.add_row(
                 Text(when(h.get("at") or h.get("created_at"), zone)),
                 Text(who),

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from desk.sla import CLOCKS, STARTED, Account
 from desk.states import STATES
-from desk.text import moment, plain, plural, span, when
+from desk.text import moment, plain, plural, span, term_words, when
+from desk.verbs import BLOCK_GROUNDS, NOTICES, REFUSE_GROUNDS
 
 
 def _table(*columns: str) -> Table:
@@ -37,7 +38,8 @@ def _headline(a: Account, zone: str) -> Text:
     if a.division:
         line.append(f", {plain(a.division)}", style="")
     line.append(
-        f"\nсрок {a.term or 'по назначенной дате'}: начался {when(a.started_at, zone)} ({_by(a.started_by)}), ",
+        f"\nсрок: {term_words(a.term) or 'по назначенной дате'}; "
+        f"начался {when(a.started_at, zone)} ({_by(a.started_by)}), ",
         style="",
     )
     line.append(f"истекает {when(a.due_at, zone)}\n", style="")
@@ -86,19 +88,26 @@ def forecast(rows: Sequence[Mapping[str, Any]], *, until: str) -> RenderableType
     return Group(table, Text(said))
 
 
-def history(desk: Mapping[str, Any], *, zone: str) -> RenderableType:
-    """Who did what to a message, and the texts of its replies."""
+def history(desk: Mapping[str, Any], *, zone: str, names: Mapping[str, str] | None = None) -> RenderableType:
+    """Who did what to a message, and the texts of its replies.
+
+    `names`: ids of people and divisions -> how they are called; who is not in it stands by the id.
+    """
+    names = names or {}
     if not desk["log"]:
         return Text("с сообщением ещё не работали")
-    table = _table("Когда", "Кто", "Действие", "Стало", "Подробности")
+    table = _table("Когда", "Кто", "Что")
+    table.columns[0].no_wrap = True
     for e in desk["log"]:
-        details = "; ".join(f"{DETAILS.get(k, plain(k))}: {_value(v, zone)}" for k, v in e["details"].items())
+        details = "; ".join(f"{DETAILS.get(k, plain(k))}: {_value(k, v, zone, names)}" for k, v in e["details"].items())
         state = STATES.get(e["target"], plain(e["target"]))
-        table.add_row(when(e["at"], zone), plain(e["actor"]), _by(e["verb"]), state, details)
+        what = Text(f"{_by(e['verb'])} → {state}", style="bold").append(f"\n{details}" if details else "", "not bold")
+        table.add_row(when(e["at"], zone), plain(names.get(e["actor"], e["actor"])), what)
     parts: list[RenderableType] = [table]
     for r in desk["replies"]:
         kind, state = KINDS.get(r["kind"], plain(r["kind"])), REPLY_STATES.get(r["state"], plain(r["state"]))
-        parts.append(Text(f"{r['n']}. {kind}, {state}, {plain(r['by'])}, {when(r['at'], zone)}", style="bold"))
+        by = plain(names.get(r["by"], r["by"]))
+        parts.append(Text(f"{r['n']}. {kind}, {state}, {by}, {when(r['at'], zone)}", style="bold"))
         parts.append(Text(plain(r["text"], lines=True)))
         if r["url"]:
             parts.append(Text(plain(r["url"]), style="dim"))
@@ -119,7 +128,7 @@ DETAILS = {
     "compiler": "сводит",
     "reason": "причина",
     "from": "от",
-    "n": "текст №",
+    "n": "текст",
     "kind": "вид",
     "until": "до",
     "condition": "условие",
@@ -134,8 +143,26 @@ DETAILS = {
 }
 
 
-def _value(value: Any, zone: str) -> str:
+OUTCOMES = {
+    "answered": "дан ответ",
+    "redirected": "перенаправлено",
+    "deleted": "автор удалил",
+    "none": "ответ не нужен",
+}
+WORDS = {
+    "kind": {**KINDS, **NOTICES},
+    "ground": {**REFUSE_GROUNDS, **BLOCK_GROUNDS},
+    "late": CLOCKS,
+    "outcome": OUTCOMES,
+}
+_NAMED = frozenset({"to", "compiler", "from", "division", "for"})
+"""Details whose values are ids of the configuration."""
+
+
+def _value(key: str, value: Any, zone: str, names: Mapping[str, str]) -> str:
     if isinstance(value, list):
-        return ", ".join(plain(v) for v in value)
+        return ", ".join(_value(key, v, zone, names) for v in value)
+    if isinstance(value, str):
+        value = (names if key in _NAMED else WORDS.get(key, {})).get(value, value)
     at = moment(value) if isinstance(value, str) and value[:2] == "20" else None
     return when(at, zone) if at else plain(value)

@@ -139,6 +139,23 @@ def plural(n: int, one: str, few: str, many: str) -> str:
     return f"{n} {word}"
 
 
+_UNITS = {
+    "s": ("секунда", "секунды", "секунд"),
+    "m": ("минута", "минуты", "минут"),
+    "h": ("час", "часа", "часов"),
+    "d": ("день", "дня", "дней"),
+    "wm": ("рабочая минута", "рабочие минуты", "рабочих минут"),
+    "wh": ("рабочий час", "рабочих часа", "рабочих часов"),
+    "wd": ("рабочий день", "рабочих дня", "рабочих дней"),
+}
+
+
+def term_words(term: str) -> str:
+    """A term as the configuration writes it, in words: "3wh" is "3 рабочих часа"; what is none stays as it is."""
+    found = re.fullmatch(r"\s*(\d+)\s*([a-z]+)\s*", term)
+    return plural(int(found[1]), *_UNITS[found[2]]) if found and found[2] in _UNITS else plain(term)
+
+
 NETWORKS = {
     "vk": "ВКонтакте",
     "ok": "Одноклассники",

@@ -26,6 +26,7 @@ from desk.states import (
     transition,
     verbs_from,
 )
+from desk.text import term_words
 from settings import Settings
 
 REFUSE_GROUNDS = {
@@ -107,7 +108,7 @@ def apply(
     if verb not in VERBS:
         return Refusal(f"нет такого действия: {verb[:40]}; есть {', '.join(VERBS)}")
     if not any(verb == t.verb and case.state in t.sources for t in TRANSITIONS):
-        possible = ", ".join(TITLES[v] for v in verbs_from(case.state))
+        possible = ", ".join(f"{TITLES[v]} ({v})" for v in verbs_from(case.state))
         return Refusal(f"«{TITLES[verb]}» нельзя: сообщение «{STATES[case.state]}»; можно: {possible}")
     allowed = permit(actor, verb, _whose(case, verb))
     if not allowed.ok:
@@ -231,7 +232,9 @@ def _extend(ask: _Ask) -> _Done:
     longest = ask.settings.desk.deadlines.extension
     limit = ask.case.limit or due(running.due_at, term(longest), calendar_of(ask.settings))
     if until > limit:
-        raise _No(f"срок продлевают не более чем на {longest}, то есть до {_local(limit, ask.settings)} (п. 7.9)")
+        raise _No(
+            f"срок продлевают не более чем на {term_words(longest)}, то есть до {_local(limit, ask.settings)} (п. 7.9)"
+        )
     clocks = tuple(replace(c, due_at=until) if c is running else c for c in ask.case.clocks)
     case = replace(ask.case, clocks=clocks, limit=limit, owed=_with(ask.case.owed, "extension"))
     draft = case.running.get("draft")

@@ -185,7 +185,10 @@ def test_queue_and_its_filters(ready: Place_) -> None:
     assert len(texts("--page=-2")) == 2
     assert len(texts("--limit", "1")) == 1
     assert len(texts("--historical", "--limit", "100")) == 28
-    assert len(texts("--status", "new")) == 4 and texts("--status", "answered") == []
+    assert len(texts("--status", "new")) == 4 and texts("--status", "closed") == []
+    wrong = ready.run("queue", "--status", "answered")
+    assert wrong.code == 2 and "нет такого состояния; есть new" in wrong.err
+    assert "подразделения «нет» в настройках нет" in ready.run("queue", "--division", "нет").err
     assert texts("--overdue") == []
     topic = every[1]["topic"] or every[0]["topic"]
     assert topic is None or texts("--topic", topic)

@@ -142,7 +142,9 @@ def test_an_interim_answer_needs_a_term_or_a_condition_and_work_goes_on():
 def test_an_extension_has_its_limit_and_the_author_is_told():
     case = walk(("route", "adm"))
     answer = case.deadlines["answer"]
-    assert "не более чем на 30d, то есть до" in do(case, "extend", "adm", until=answer + timedelta(days=31)).sentence
+    assert (
+        "не более чем на 30 дней, то есть до" in do(case, "extend", "adm", until=answer + timedelta(days=31)).sentence
+    )
     assert "не позже прежнего" in do(case, "extend", "adm", until=answer).sentence
     longer = walk(("extend", "adm", {"until": answer + timedelta(days=20)}), start=case)
     assert longer.deadlines["answer"] == answer + timedelta(days=20) and "extension" in longer.owed
@@ -207,7 +209,7 @@ def test_a_corrected_term_counts():
     ("verb", "args", "said"),
     [
         ("fly", {}, "нет такого действия: fly"),
-        ("approve", {}, "сообщение «поступило»; можно: принять, направить"),
+        ("approve", {}, "сообщение «поступило»; можно: принять (accept), направить (route)"),
         ("route", {"to": []}, "не указано подразделение"),
         ("route", {"to": ["x"]}, "нет подразделения «x»; есть gas, roads, zhkh"),
         ("route", {"to": ["gas", "gas"]}, "названо дважды"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from desk.text import left, link, moment, plain, plural, quoted, span, when
+from desk.text import left, link, moment, plain, plural, quoted, span, term_words, when
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
@@ -169,3 +169,18 @@ def test_left():
                                          (21, "тревога"), (22, "тревоги"), (111, "тревог"), (0, "тревог")])  # fmt: skip
 def test_plural(n, word):
     assert plural(n, "тревога", "тревоги", "тревог") == f"{n} {word}"
+
+
+@pytest.mark.parametrize(
+    "term, words",
+    [
+        ("30m", "30 минут"),
+        ("1h", "1 час"),
+        ("3wh", "3 рабочих часа"),
+        ("2wd", "2 рабочих дня"),
+        ("1.5h", "1.5h"),
+        ("", ""),
+    ],
+)
+def test_a_term_in_words(term, words):
+    assert term_words(term) == words
