@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from desk.calendar import calendar_of
@@ -48,6 +48,8 @@ BLOCK_GROUNDS = {
 NOTICES = {"acknowledgement": "сообщение принято", "extension": "срок продлён"}
 MAX_TEXT = 16_000
 MAX_REASON = 500
+FARTHEST = timedelta(days=3653)
+"""A term beyond it is a slip; its account would go through every day of thousands of years."""
 
 Args = Mapping[str, Any]
 
@@ -88,6 +90,8 @@ class _Ask:
             raise _No(f"не указан {what}")
         if at <= self.now:
             raise _No(f"{what} уже прошёл; укажите более поздний")
+        if at > self.now + FARTHEST:
+            raise _No(f"{what} дальше десяти лет; проверьте год")
         return at
 
 

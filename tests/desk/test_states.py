@@ -171,6 +171,13 @@ def test_redirection_tells_the_author_and_ends():
     assert "не указано: ответственный орган" in do(fresh(), "redirect", "adm", body=" ").sentence
 
 
+def test_a_term_of_thousands_of_years_is_a_slip():
+    case = walk(("route", "adm"), ("begin", "z"))
+    far = NOW.replace(year=9999)
+    assert "дальше десяти лет" in do(case, "draft", "z", kind="interim", text="ждём", until=far).sentence
+    assert "дальше десяти лет" in do(case, "block", "adm", until=far).sentence
+
+
 def test_a_redirection_that_is_not_out_yet_can_be_taken_back():
     case = walk(("redirect", "adm"), ("rework", "adm"))
     assert (case.state, "publish" in case.running, "route" in case.running) == ("accepted", False, True)
