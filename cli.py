@@ -593,6 +593,8 @@ def queue_correct(
         changes["emergency_kind"] = emergency_kind(kind)
     if emergency is not None:
         changes["emergency"] = emergency
+    if emergency:  # it is answered first, and always; what the person says besides comes before
+        changes = {"urgency": "urgent", "reaction": "required", **changes}
     if not changes:
         raise ConfigError("нечего исправлять; укажите --topic, --place, --urgency, --emergency или --reaction")
     from desk.deadlines import after_correction

@@ -209,6 +209,9 @@ def test_one_message_and_its_correction(here: Place_) -> None:
     here.run("collect", "--full")
     after = here.run("queue", "show", found["id"], "--json").json
     assert after["urgency"] == "urgent", "a person's word is not written over"
+    calm = here.run("queue", "correct", found["id"], "--urgency", "prompt", "--by", "я", "--json").json
+    risen = here.run("queue", "correct", found["id"], "--emergency", "--by", "я", "--json").json
+    assert risen["urgency"] == "urgent" and risen["deadlines"]["answer"] < calm["deadlines"]["answer"]
 
 
 def test_who_else_asks_the_same_and_a_persons_word_on_it(here: Place_) -> None:
