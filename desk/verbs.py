@@ -270,7 +270,7 @@ def _notify(ask: _Ask) -> _Done:
 
 def _refuse(ask: _Ask) -> _Done:
     ground = ask.one_of("ground", REFUSE_GROUNDS, "основание")
-    if ask.facts.emergency:  # never without a second look
+    if ask.facts.emergency or ask.facts.reaction is None:  # never without a second look; unjudged, it may be one
         return _Done(replace(ask.case, ground=ground, asked_by=ask.actor.id), "refusal", {"ground": ground})
     return _Done(replace(ask.case, ground=ground, outcome="refused"), "closed", {"ground": ground})
 

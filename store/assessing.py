@@ -14,6 +14,7 @@ from store.values import Assessment
 from store.views import alert_view, dump, message_view
 
 MACHINE = "classifier"
+_OF_EMERGENCY = ("emergency", "emergency_kind", "urgency", "reaction", "reasons")
 DONE = 4
 """Place in the queue of what is answered or closed: behind all that is open, before the historical."""
 HISTORICAL = 5
@@ -99,10 +100,13 @@ def fields_of(assessment: Assessment) -> dict[str, Any]:
 def merged(row: Mapping[str, Any], assessment: Assessment, *, text_changed: bool, alerted: bool) -> dict[str, Any]:
     """The fields after the classifier judged `row`'s present text: what a person corrected stays.
 
-    One exception on the side of safety: when the text itself changed, the classifier's emergency counts again unless
-    its alert was raised already.
+    Two exceptions on the side of safety. When the text itself changed, the classifier's emergency counts again unless
+    its alert was raised already. And an emergency that the Head was told of is taken back by a person or by new words,
+    not by another model.
     """
     fields = fields_of(assessment)
+    if alerted and not text_changed and row["emergency"] and not fields["emergency"]:
+        fields.update({name: row["assessment"][name] for name in _OF_EMERGENCY})
     kept = set((row["corrected"] or {}).get("fields", ()))
     if kept and row["assessment"]:
         if text_changed and fields["emergency"] and not alerted:

@@ -163,6 +163,8 @@ def test_an_emergency_is_refused_by_two_people_only():
     both = Actor("adm", duties=(("administrator", None, "adm"), ("curator", None, "adm")))
     assert "другой человек" in apply(case, burning, "confirm", both, {}, NOW, SETTINGS).sentence
     assert walk(("refuse", "adm")).outcome == "refused"
+    unjudged = replace(burning, emergency=False, reaction=None)  # the classifier failed on it: it may be one
+    assert walk(("refuse", "adm"), about=unjudged).state == "refusal"
 
 
 def test_redirection_tells_the_author_and_ends():

@@ -172,3 +172,14 @@ def test_an_edit_that_came_meanwhile_wins(store: Store) -> None:
     store.land(landing(judged(1, "нет света", newer, edited_at=LATER)), LATER)
     assert store.reassess(RUN, [(item, NEW, {})], item.message_id, LATER, LATER).changed == 0
     assert one(store)["topic"] == "light"
+
+
+def test_another_model_does_not_take_back_what_the_head_was_told(store: Store) -> None:
+    see(store)
+    store.land(landing(judged(1, assessment=EMERGENCY)), NOW)
+    assert go(store, replace(PLAIN, model="m2")).alerts == ()
+    found = one(store)
+    assert found["emergency"] and found["emergency_kind"] == EMERGENCY.emergency_kind and found["model"] == "m2"
+    store.correct(found["id"], {"emergency": False}, by="Первый", now=LATER)
+    go(store, replace(PLAIN, model="m3"), Reassessing("m3"))
+    assert not one(store)["emergency"]
