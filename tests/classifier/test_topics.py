@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import classifier
-from classifier import lessons, train
+from classifier import lessons, peers, train
 from classifier.contract import Text
 from classifier.evaluate import shared_sets
 from classifier.measure import measure, reliability
@@ -90,3 +90,12 @@ def test_topics_of_letters_and_comments_of_the_shared_folder(judge):
 def test_corrections_of_people_are_examples_like_any_other():
     mine = train.Example("верните нам автолавку", "trade", NONE, 1, 5.0)
     assert mine in train.examples_for(None, corrections=[mine])
+
+
+def test_peers_learn_from_the_same_texts_and_answer_with_their_labels():
+    few = [e for e in train.own_examples() if e.group in ("waste", "gas", "housing", "roads", NONE)]
+    texts, labels = [e.text for e in few], [e.group for e in few]
+    for learn in (peers.tfidf, peers.latent):
+        answer, size = learn(texts, labels, np.ones(len(few)))
+        assert answer(["мусор не вывозят, баки полные", "газ отключили, нет газа"]) == ["waste", "gas"]
+        assert size > 0
