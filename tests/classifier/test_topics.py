@@ -92,6 +92,7 @@ def test_corrections_of_people_are_examples_like_any_other():
     assert mine in train.examples_for(None, corrections=[mine])
 
 
+@pytest.mark.skipif("OTKLIK_SOAK" not in os.environ, reason="a quarter of a minute; in make soak")
 def test_peers_learn_from_the_same_texts_and_answer_with_their_labels():
     few = [e for e in train.own_examples() if e.group in ("waste", "gas", "housing", "roads", NONE)]
     texts, labels = [e.text for e in few], [e.group for e in few]
