@@ -126,7 +126,10 @@ def main() -> int:
     if "schedules" in asked.parts:
         good &= schedules(asked.schedules)
     if "faults" in asked.parts:
-        good &= pytest(["tests/collectors", "tests/emulator", "tests/test_faults.py", "tests/classifier/test_topics.py"], OTKLIK_SOAK="1")
+        good &= pytest(
+            ["tests/collectors", "tests/emulator", "tests/test_faults.py", "tests/classifier/test_topics.py"],
+            OTKLIK_SOAK="1",
+        )
     if "clocks" in asked.parts:
         good &= clocks(asked.cases)
     if "classify" in asked.parts:
