@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import math
 import re
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from classifier.gazetteer_read import DISTRICT, LIVED, Point, Unit, key, kind_of
+from classifier.places import km
 from settings import ConfigError
 
 COLUMNS = ("name", "kind", "district", "parent", "lat", "lon", "aliases", "adjectives", "near")
@@ -63,7 +63,7 @@ def build(
     close = {_known_district(units, n).name for n in near}
 
     def distance(u: Unit) -> float | None:
-        return None if at is None or u.at is None else _km(at, u.at)
+        return None if at is None or u.at is None else km(at, u.at)
 
     kept = []
     for u in places:
@@ -159,8 +159,8 @@ def _located(units: Sequence[Unit], points: Sequence[Point]) -> list[Unit]:
         middle = _median(sure.get(u.district, []))
         hit = None
         if options and middle is not None:
-            hit = min(options, key=lambda p: _km(middle, p.at))
-            hit = hit if _km(middle, hit.at) <= SAME_KM else None
+            hit = min(options, key=lambda p: km(middle, p.at))
+            hit = hit if km(middle, hit.at) <= SAME_KM else None
         elif len(options) == 1:
             hit = options[0]
         if hit is None:
@@ -178,7 +178,7 @@ def _around(
     """Rivers, lakes and mountains near the centre that the register lacks."""
     for p in points:
         kind = next((k for f, k in _FEATURES.items() if p.feature.rstrip("IX") == f or p.feature == f), None)
-        if kind is None or _km(at, p.at) > near_km or key(p.names[0]) in known:
+        if kind is None or km(at, p.at) > near_km or key(p.names[0]) in known:
             continue
         known.add(key(p.names[0]))
         name = re.sub(r"(?i)^(?:река|озеро|гора|хребет)\s+|\s+(?:река|озеро|гора|хребет)$", "", p.names[0])
@@ -206,12 +206,6 @@ def _median(found: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
 
 def _middle(units: Iterable[Unit]) -> tuple[float, float] | None:
     return _median([u.at for u in units if u.at is not None])
-
-
-def _km(a: tuple[float, float], b: tuple[float, float]) -> float:
-    dy = (a[0] - b[0]) * 111.2
-    dx = (a[1] - b[1]) * 111.2 * math.cos(math.radians((a[0] + b[0]) / 2))
-    return math.hypot(dx, dy)
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:

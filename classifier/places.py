@@ -445,7 +445,7 @@ def _entry(row: dict[str, str], home: str, centre: tuple[float, float] | None, n
     told = (row.get("near") or "").strip()  # said by the file, else by the distance
     close = told == "1" if told in ("0", "1") else district in near
     if not told and centre and lat is not None and lon is not None:
-        close = close or _km(centre, (lat, lon)) <= NEAR_KM
+        close = close or km(centre, (lat, lon)) <= NEAR_KM
     return Entry(
         name=row["name"].strip(),
         kind=(row.get("kind") or "село").split(" / ")[0].strip(),
@@ -467,11 +467,12 @@ def _near_districts(rows: Sequence[dict[str, str]]) -> set[str]:
         if lat is None or lon is None:
             continue
         centre = centre or (lat, lon)
-        counts.setdefault((row.get("district") or "").strip(), []).append(_km(centre, (lat, lon)) <= NEAR_KM)
+        counts.setdefault((row.get("district") or "").strip(), []).append(km(centre, (lat, lon)) <= NEAR_KM)
     return {d for d, flags in counts.items() if d and sum(flags) * 2 >= len(flags)}
 
 
-def _km(a: tuple[float, float], b: tuple[float, float]) -> float:
+def km(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Kilometres between two points (degrees of latitude and longitude), good for a few hundred."""
     dy = (a[0] - b[0]) * 111.2
     dx = (a[1] - b[1]) * 111.2 * math.cos(math.radians((a[0] + b[0]) / 2))
     return math.hypot(dx, dy)

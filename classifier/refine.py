@@ -133,8 +133,7 @@ def _shares(z: np.ndarray) -> np.ndarray:
     """Probabilities [texts, labels] of a head's scores; one column is the log-odds of label 1."""
     if z.shape[1] == 1:
         z = np.hstack([np.zeros_like(z), z])
-    p = np.exp(z - z.max(1, keepdims=True))
-    return p / p.sum(1, keepdims=True)
+    return topics.softmax(z)
 
 
 def _packed(

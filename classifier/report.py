@@ -29,7 +29,7 @@ def _clean(text: str, longest: int = 100) -> Text:
     return Text(line if len(line) <= longest else line[: longest - 1] + "…")
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
@@ -105,7 +105,7 @@ def _classes(title: str, c: Classes, names: Names) -> Table:
     table = _table(title, "Всего", "Точность", "Полнота", "F1")
     for row in c.rows:
         name = Text(called(row.id, names))
-        table.add_row(name, str(row.n), _number(row.precision), _number(row.recall), f"{row.f1:.2f}")
+        table.add_row(name, str(row.n), number(row.precision), number(row.recall), f"{row.f1:.2f}")
     return table
 
 
@@ -131,7 +131,7 @@ def models(found: Sequence[Version], zone: str) -> Table:
             _when(v.at, zone),
             Text("из поставки" if v.name == SHIPPED else v.name, style="bold" if v.runs else ""),
             Text(_made(v)),
-            _number(short.get("group_f1")),
+            number(short.get("group_f1")),
             _pair(short.get("emergencies")),
             _pair(short.get("false_alarms")),
             "повреждена" if not v.sound else "работает" if v.runs else "",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from classifier.measure import Bin, Classes, Comparison, Figures
-from classifier.report import Names, called, summary
+from classifier.report import Names, called, number, summary
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1b1b;background:#fff}
@@ -60,14 +60,10 @@ def _set(f: Figures, names: Names) -> Iterator[str]:
 
 def _classes(what: str, c: Classes, names: Names) -> str:
     rows = "".join(
-        f"<tr><td>{escape(called(r.id, names))}<td>{r.n}<td>{_number(r.precision)}<td>{_number(r.recall)}<td>{r.f1:.2f}"
+        f"<tr><td>{escape(called(r.id, names))}<td>{r.n}<td>{number(r.precision)}<td>{number(r.recall)}<td>{r.f1:.2f}"
         for r in c.rows
     )
     return f"<table><tr><th>{what}<th>Всего<th>Точность<th>Полнота<th>F1{rows}</table>"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 def _comparison(found: Comparison) -> Iterator[str]:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from store.assessing import utc
 from store.db import Database
-from store.tables import messages, pages, revisions
+from store.tables import messages, messages_of_pages, pages, revisions
 from store.values import Correction
 
 _CHUNK = 500
@@ -37,12 +37,7 @@ def corrections(db: Database, after: datetime | None = None) -> Iterator[Correct
                     messages.c.corrected,
                     pages.c.title,
                 )
-                .join_from(
-                    messages,
-                    pages,
-                    (pages.c.network == messages.c.network) & (pages.c.id == messages.c.page_id),
-                    isouter=True,
-                )
+                .select_from(messages_of_pages)
                 .where(messages.c.corrected.isnot(None), messages.c.id > last)
                 .order_by(messages.c.id)
                 .limit(_CHUNK)

@@ -21,6 +21,7 @@ from store.assessing import (
     fold,
     message_event,
     place_names,
+    priority,
     raise_alerts,
     reassess,
     utc,
@@ -28,7 +29,7 @@ from store.assessing import (
 from store.db import Database, Tx, pack, rows_in
 from store.pages import ensure_page
 from store.repeats import Asking, link
-from store.tables import NEVER, UNASSESSED, counters, messages, pages, places, posts, revisions
+from store.tables import NEVER, UNASSESSED, counters, messages, messages_of_pages, pages, places, posts, revisions
 from store.values import Assessment, Attachment, Comment, Judged, Landed, Landing, PostMark, Unassessed
 from store.views import dump, message_view, numbered, tombstone
 
@@ -117,7 +118,7 @@ class _Draft:
         }
         if judged.assessment is None or c.own:
             row.update(_UNJUDGED)
-            row["priority"] = 7 if historical else 2
+            row["priority"] = priority(_UNJUDGED, historical)
         else:
             clocks = {} if historical else {k: utc(v) for k, v in judged.deadlines.items()}
             row.update(columns(judged.assessment.as_dict(), clocks, historical))
@@ -444,7 +445,6 @@ _UNJUDGED: dict[str, Any] = {
     "assessment": None,
     "deadlines": None,
     "due_at": NEVER,
-    "priority": 2,
     "assessed_at": None,
 }
 
@@ -511,12 +511,7 @@ def unassessed(db: Database, limit: int, after: str = "0") -> list[Unassessed]:
             messages.c.collected_at,
             pages.c.title,
         )
-        .join_from(
-            messages,
-            pages,
-            (pages.c.network == messages.c.network) & (pages.c.id == messages.c.page_id),
-            isouter=True,
-        )
+        .select_from(messages_of_pages)
         .where(UNASSESSED, messages.c.id > int(after))
         .order_by(messages.c.id)
         .limit(limit)

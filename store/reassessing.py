@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 from store.assessing import alerted_among, merged, message_event, raise_alerts, reassess, utc
 from store.db import Database, Tx, rows_in
 from store.repeats import Asking, link
-from store.tables import messages, meta, pages
+from store.tables import messages, messages_of_pages, meta, pages
 from store.values import Assessment, Judgeable, Reassessed, Reassessing
 
 _MARK = "reassess"
@@ -56,7 +56,7 @@ def judgeable(db: Database, run: Reassessing, after: str, limit: int) -> list[Ju
     m = messages.c
     query = (
         select(m.id, m.text, m.attachments, m.page_id, m.collected_at, m.assessment, m.corrected, pages.c.title)
-        .join_from(messages, pages, (pages.c.network == m.network) & (pages.c.id == m.page_id), isouter=True)
+        .select_from(messages_of_pages)
         .where(_wanted(run), m.id > int(after))
         .order_by(m.id)
         .limit(limit)

@@ -449,6 +449,10 @@ metadata = SQLModel.metadata
 messages = Message.__table__
 places = MessagePlace.__table__
 pages = Page.__table__
+messages_of_pages = messages.outerjoin(
+    pages, (pages.c.network == messages.c.network) & (pages.c.id == messages.c.page_id)
+)
+"""Every message with its page, where that is known (for its title)."""
 posts = Post.__table__
 resolved = Resolved.__table__
 signatures = SignatureRow.__table__
