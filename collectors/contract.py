@@ -9,13 +9,13 @@ Third-party collectors are found by the entry point group `otklik.collectors`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from settings import INTERRUPTED, OtklikError
-from store.values import Comment, Known, Outcome, PageRef, Post
+from store.values import Author, Comment, Known, Outcome, PageRef, Post
 
 if TYPE_CHECKING:
     from collectors.manners import Manners
@@ -75,6 +75,12 @@ class Gone(CollectError):
     outcome = Outcome.failed
 
 
+class Declined(CollectError):
+    """The network does not take this answer from this token, and will not later: a person must publish it by hand."""
+
+    outcome = Outcome.failed
+
+
 class Unavailable(CollectError):
     """The network answered nonsense or nothing after all retries."""
 
@@ -91,7 +97,7 @@ class Stopped(CollectError):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a network's API can do; shown by `otklik networks`."""
+    """What a network's API can do; shown by `otklik networks`. `reply`: answers are published through it."""
 
     counters: bool = False
     replies: bool = False
@@ -150,11 +156,42 @@ class Check:
     advice: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the administration on its way to one comment.
+
+    `page`, `post_id`, `external_id`, `author`: the comment that is answered, as `comments` gave it (its author is named
+    where a network writes answers as mentions). `speaker`: the administration's own page, in whose name it is written.
+    `guid`: the same for every attempt to publish this answer here, so that a repetition writes nothing twice; at most
+    50 characters of [a-z0-9-].
+    """
+
+    page: PageRef
+    post_id: str
+    external_id: str
+    author: Author
+    text: str
+    speaker: PageRef
+    guid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A published answer: `external_id` as `comments` will bring it, `url` for people.
+
+    `published_at`: the network's own time of it, None when it has not said yet.
+    """
+
+    external_id: str
+    url: str
+    published_at: datetime | None = None
+
+
 class Collector(ABC):
     """One network. Constructed once a run; all its calls go through `self.manners`.
 
     `hosts`: the network's own API hosts; another address in `networks.<name>.api` must be loopback or trusted.
-    `needs_token`: nothing can be read without one.
+    `needs_token`: nothing can be read without one. `max_reply`: the longest answer in characters, 0 = no limit known.
     """
 
     network: ClassVar[str]
@@ -164,6 +201,7 @@ class Collector(ABC):
     needs_token: ClassVar[bool] = True
     requests_per_second: ClassVar[float] = 3.0
     capabilities: ClassVar[Capabilities] = Capabilities()
+    max_reply: ClassVar[int] = 0
 
     def __init__(self, config: Network, manners: Manners) -> None:
         self.config = config
@@ -203,6 +241,35 @@ class Collector(ABC):
     @abstractmethod
     def check(self, pages: Iterable[PageRef]) -> Iterator[Check]:
         """What `otklik doctor` tells of this network: token, scopes, reachability of each page."""
+
+    def reply(self, answer: Answer) -> Receipt:
+        """Publish an answer under the comment. The same `guid` again gives the same receipt and writes nothing.
+
+        Raises `Declined` when it can't be published here by this program (comments closed, no right, too long), and
+        the other errors of the contract; after `Unavailable` or `Stopped` the network may have taken it all the same:
+        `find_reply` tells, and trying again with the same `guid` is safe.
+        """
+        if not self.capabilities.reply:
+            raise Declined(f"{self.title}: ответы через программу здесь не размещаются")
+        if not answer.text.strip():
+            raise Declined("текст ответа пуст")
+        if self.max_reply and len(answer.text) > self.max_reply:
+            raise Declined(
+                f"{self.title} принимает ответы до {self.max_reply} знаков, а здесь {len(answer.text)}; сократите текст"
+            )
+        return self.send_reply(answer)
+
+    def send_reply(self, answer: Answer) -> Receipt:
+        """The network's part of `reply`; only with `capabilities.reply`."""
+        raise NotImplementedError
+
+    def find_reply(self, answer: Answer, since: datetime, besides: Container[str] = ()) -> Receipt | None:
+        """The published answer as the network shows it now; None when it shows none. Only with `capabilities.reply`.
+
+        Looks for the speaker's comment with this text under this comment, published after `since` (about: clocks
+        differ); never one of `besides`, which are known to be other answers. Raises what stands in the way of looking.
+        """
+        raise NotImplementedError
 
     def close(self) -> None:
         """Release connections."""

@@ -1,7 +1,7 @@
 """The VK collector: walls, photos, videos and discussions of a page, every comment and reply under them.
 
 Pages are in `vk_pages`, publications and counters in `vk_posts`, comments in `vk_comments` (read by `reading`), calls
-in `vk_client`, JSON in `vk_items`.
+in `vk_client`, JSON in `vk_items`, answers in `vk_replies`.
 
 A post that a resident wrote on the page's wall is itself a message to the administration: it is yielded as the first
 comment of its own discussion (external id = the post's id, no parent) and counted, so `Post.counter` and
@@ -10,12 +10,13 @@ comment of its own discussion (external id = the post's id, no parent) and count
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from collectors import vk_doctor, vk_pages
 from collectors.contract import (
+    Answer,
     Batch,
     Blocked,
     Capabilities,
@@ -23,6 +24,7 @@ from collectors.contract import (
     CollectError,
     Collector,
     Gone,
+    Receipt,
     Unauthorised,
     Unavailable,
     Walk,
@@ -32,6 +34,7 @@ from collectors.vk_client import VkClient
 from collectors.vk_comments import PAGE, VkTree, comments_call, order_of
 from collectors.vk_items import NETWORK, Target
 from collectors.vk_posts import GONE_CODES, VkPosts
+from collectors.vk_replies import MAX_REPLY, VkReplies
 from store.values import PageRef, Post
 
 if TYPE_CHECKING:
@@ -48,12 +51,14 @@ class VkCollector(Collector):
     api = "https://api.vk.ru/method/"
     hosts = frozenset({"api.vk.ru", "api.vk.com"})
     requests_per_second = 3.0
-    capabilities = Capabilities(counters=True, replies=True, edits=True, deletions=True)
+    capabilities = Capabilities(counters=True, replies=True, edits=True, deletions=True, reply=True)
+    max_reply = MAX_REPLY
 
     def __init__(self, config: Network, manners: Manners) -> None:
         super().__init__(config, manners)
         self.client = VkClient(manners)
         self.listed = VkPosts(self.client)
+        self.written = VkReplies(self)
         self._ahead: dict[tuple[str, str], Any] = {}  # (post, order) -> its first page of comments, read ahead
 
     def resolve(self, page: PageSettings) -> PageRef:
@@ -99,6 +104,12 @@ class VkCollector(Collector):
     def ahead(self, target: Target, order: str) -> Any:
         """What `prefetch` brought for this walk, once; None when nothing."""
         return self._ahead.pop((target.id, order), None)
+
+    def send_reply(self, answer: Answer) -> Receipt:
+        return self.written.send(answer)
+
+    def find_reply(self, answer: Answer, since: datetime, besides: Container[str] = ()) -> Receipt | None:
+        return self.written.find(answer, since, besides)
 
     def check(self, pages: Iterable[PageRef]) -> Iterator[Check]:
         return vk_doctor.check(self.client, pages)

@@ -38,7 +38,8 @@ class Behaviour:
     today). thread_stubs: stubs also inside threads. start_inclusive: the page begins with `start_comment_id` itself.
     wall_max: most posts and comments a call. missing_post: error for comments of a post that is gone.
     echo_token: `request_params` of an error repeat the access token. unknown_name: `utils.resolveScreenName` answers an
-    "error" (104) or an "empty" list when nobody has the name.
+    "error" (104) or an "empty" list when nobody has the name. guid_seconds: how long a `guid` is remembered (None: for
+    ever). token_owner: who a user token belongs to.
     """
 
     counter_replies: bool = True
@@ -52,6 +53,8 @@ class Behaviour:
     missing_post: int = 15
     echo_token: bool = False
     unknown_name: str = "error"
+    guid_seconds: float | None = None
+    token_owner: int = 1
 
 
 class VkFace:
@@ -79,7 +82,7 @@ class VkFace:
         self.observer: Callable[[str, dict[str, str], str, dict[str, Any]], None] | None = None
         self._monotonic = monotonic
         self._recent: dict[str, deque[float]] = {}
-        self._guids: dict[tuple[str, str], dict[str, Any]] = {}
+        self._guids: dict[tuple[str, str], tuple[float, Any]] = {}
         self._plan = Plan()
 
     # -- one call ------------------------------------------------------------------------------------------------------

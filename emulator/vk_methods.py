@@ -482,15 +482,23 @@ def _board_get_comments(face: VkFace, p: Mapping[str, Any]) -> Any:
 # --- methods: writing -------------------------------------------------------------------------------------------------
 
 
-def _write(face: VkFace, post: Post, p: Mapping[str, Any], parent: int | None) -> Comment:
-    if post.closed:
-        raise ApiError(213)
+def _write(face: VkFace, post: Post, p: Mapping[str, Any], parent: int | None = None) -> Comment:
+    """`page.errors["write"]`: the code for whoever writes there, as when the owner of the token is banned."""
+    refused = post.page.errors.get("write") or (post.closed and (213 if post.kind == "post" else 15))
+    if refused:
+        raise ApiError(refused)
+    if isinstance(p["from_group"], bool):
+        group = -int(post.page.id) if p["from_group"] and int(post.page.id) < 0 else 0
+    else:
+        group = p["from_group"] or 0
+    if group and str(-group) not in face.world.pages:
+        raise ApiError(15, "no access to this group")
     text = p["message"] or ""
     if not text and not p["attachments"] and not p["sticker_id"]:
         raise ApiError(100, "message or attachments is undefined")
     if len(text) > 16384:
         raise ApiError(100, "message is too long")
-    author = -p["from_group"] if p["from_group"] else (int(post.page.id) if p["_kind"] == "group" else 1)
+    author = -group if group else (int(post.page.id) if p["_kind"] == "group" else face.behaviour.token_owner)
     answered = None
     if parent:
         answered = post.comments.get(parent)
@@ -508,6 +516,7 @@ def _write(face: VkFace, post: Post, p: Mapping[str, Any], parent: int | None) -
 
 
 _ATTACHED = re.compile(r"([a-z_]+?)(-?\d{1,18}_\d{1,18})", re.ASCII)
+_NAMED = re.compile(r"\[(?:id|club)\d+:bp-\d+_(\d+)\|", re.ASCII)
 _WRITE = {"message": TEXT, "attachments": LIST, "sticker_id": P(low=0), "guid": TEXT}
 
 
@@ -516,9 +525,11 @@ def _once(face: VkFace, method: str, p: Mapping[str, Any], write: Callable[[], A
     key = (method, p["guid"] or "")
     if not p["guid"]:
         return write()
-    if key not in face._guids:
-        face._guids[key] = write()
-    return face._guids[key]
+    now, remembered = face.world.now(), face.behaviour.guid_seconds
+    known = face._guids.get(key)
+    if known is None or (remembered is not None and now - known[0] >= remembered):
+        face._guids[key] = known = (now, write())
+    return known[1]
 
 
 @method(
@@ -539,6 +550,62 @@ def _wall_create_comment(face: VkFace, p: Mapping[str, Any]) -> Any:
         return {"comment_id": one.id, "parents_stack": list(_stack(seen, above)) if above else []}
 
     return _once(face, "wall", p, write)
+
+
+@method(
+    "photos.createComment",
+    ("user",),
+    owner_id=OWNER,
+    photo_id=P(required=True),
+    from_group=BOOL,
+    reply_to_comment=P(),
+    access_key=TEXT,
+    **_WRITE,
+)
+def _photos_create_comment(face: VkFace, p: Mapping[str, Any]) -> Any:
+    def write() -> int:
+        return _write(face, face.post(p["owner_id"], "photo", p["photo_id"]), p, p["reply_to_comment"]).id
+
+    return _once(face, "photos", p, write)
+
+
+@method(
+    "video.createComment",
+    ("user",),
+    owner_id=OWNER,
+    video_id=P(required=True, low=0),
+    from_group=BOOL,
+    reply_to_comment=P(low=0),
+    track_code=TEXT,
+    **_WRITE,
+)
+def _video_create_comment(face: VkFace, p: Mapping[str, Any]) -> Any:
+    def write() -> int:
+        return _write(face, face.post(p["owner_id"], "video", p["video_id"]), p, p["reply_to_comment"]).id
+
+    return _once(face, "video", p, write)
+
+
+@method(
+    "board.createComment",
+    ("user",),
+    group_id=P(required=True, low=1),
+    topic_id=P(required=True, low=0),
+    from_group=BOOL,
+    **_WRITE,
+)
+def _board_create_comment(face: VkFace, p: Mapping[str, Any]) -> Any:
+    def write() -> int:
+        post = face.post(-p["group_id"], "topic", p["topic_id"])
+        one = _write(face, post, p)
+        named = _NAMED.match(one.text)  # a flat list: the text itself says whom it answers
+        answered = post.comments.get(int(named[1])) if named else None
+        if answered is not None:
+            one.parent = answered
+            answered.children.append(one)
+        return one.id
+
+    return _once(face, "board", p, write)
 
 
 @method(
@@ -605,7 +672,8 @@ for _name, _closed in (("wall.closeComments", True), ("wall.openComments", False
 def _users_get(face: VkFace, p: Mapping[str, Any]) -> Any:
     if not p["user_ids"]:
         # The owner of the token; a community's or an application's token has none.
-        return [{"id": 1, "first_name": "Редактор", "last_name": ""}] if p["_kind"] == "user" else []
+        me = {"id": face.behaviour.token_owner, "first_name": "Редактор", "last_name": ""}
+        return [me] if p["_kind"] == "user" else []
     names = {a.screen_name.lower(): a.id for a in face.world.authors.values() if a.screen_name and a.id > 0}
     ids = []
     for raw in p["user_ids"]:

@@ -60,7 +60,10 @@ class Author:
 
 @dataclass(slots=True)
 class Page:
-    """A watched page. `id` as the network writes it ("-123456"). `errors`: kind (or "page") -> code for every read."""
+    """A watched page. `id` as the network writes it ("-123456").
+
+    `errors`: kind (or "page") -> code for every read; "write" -> code for every comment that somebody tries to write.
+    """
 
     id: str
     title: str = ""

@@ -496,6 +496,13 @@ class CollectorContract:
                 list(c.comments(ref, posts[0], Walk(full=True)))
             assert c.manners.calls == before
 
+    def test_answers_are_tested_where_the_network_takes_them(self) -> None:
+        """A network that declares `capabilities.reply` inherits `ReplyContract` too; another one refuses politely."""
+        from tests.collectors.reply_suite import ReplyContract
+
+        cls = collectors.load(self.network)
+        assert cls.capabilities.reply == isinstance(self, ReplyContract)
+
     def test_doctor_lines(self) -> None:
         world = self.make_world(seed=10, pages=1, comments=20)
         with self.emulate(world) as emulator, self.open(emulator, next(iter(world.pages))) as (c, ref):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from emulator.faults import ALL_FAULTS
 from settings import ConfigError, Settings
 from store.values import Outcome, PageRef
 from tests.collectors.contract_suite import CollectorContract, Shelf, assert_same, collect, truth
+from tests.collectors.reply_suite import ReplyContract
 from tests.emulator.schema_judge import SchemaJudge
 
 KINDS = ("post", "photo", "video", "topic")
@@ -48,7 +50,7 @@ def configure(url: str, page: str, token: str = USER_TOKEN, include: str = "", *
     )
 
 
-class TestVk(CollectorContract):
+class TestVk(ReplyContract, CollectorContract):
     network = "vk"
     token = USER_TOKEN
     behaviours: ClassVar = {
@@ -59,6 +61,7 @@ class TestVk(CollectorContract):
         "small pages": Behaviour(wall_max=20, thread_stubs=False),
     }
     methods = ("groups.getById", "wall.get", "wall.getById", "execute", "wall.getComments")
+    writing = ("wall.createComment", "photos.createComment", "video.createComment", "board.createComment")
 
     def make_world(self, seed: int, **shape: Any) -> World:
         return generate(seed, **({"pages": 2, "posts": 8, "comments": 300, "kinds": KINDS} | shape))
@@ -70,6 +73,110 @@ class TestVk(CollectorContract):
     def page_of(self, world: World, **options: Any) -> Iterator[tuple[VkCollector, PageRef, Emulator]]:
         with self.emulate(world, **options) as emulator, self.open(emulator, next(iter(world.pages))) as (c, ref):
             yield c, ref, emulator
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def test_answers_obey_the_official_schema(self, shared: Path) -> None:
+        judge = SchemaJudge(shared)
+        problems: list[str] = []
+
+        def observe(method: str, params: dict[str, str], kind: str, answer: dict[str, Any]) -> None:
+            problems.extend(judge.check(method, params, kind, json.loads(json.dumps(answer))))
+
+        with self.page_of(world := self.reply_world(), observer=observe) as (c, ref, emulator):
+            for n, one in enumerate(self.one_of_each(world, self.collected(c, ref))):
+                answer = self.to(ref, one, f"otklik-{n}")
+                c.reply(answer)
+                c.find_reply(answer, self.soon())
+            for post in world.posts():
+                post.closed = True
+            self.refused(c, self.to(ref, one, "otklik-closed"))
+            assert {m for m in self.writing if emulator.calls[m]} == set(self.writing)
+        assert problems == []
+
+    def test_a_forgotten_guid_is_found_before_it_is_used_again(self) -> None:
+        """How long VK remembers a guid is nowhere said: whoever tries again looks first."""
+        world = self.reply_world()
+        with self.page_of(world, behaviour=Behaviour(guid_seconds=0)) as (c, ref, _):
+            for n, one in enumerate(self.one_of_each(world, self.collected(c, ref))):
+                answer = self.to(ref, one, f"otklik-{n}")
+                made, found = c.reply(answer), c.find_reply(answer, self.soon())
+                assert found is not None and found.external_id == made.external_id
+                assert c.reply(answer) != made
+
+    @pytest.mark.parametrize("depth", [2, 5])
+    def test_an_answer_deep_in_a_long_argument_is_found(self, depth: int) -> None:
+        world = self.make_world(4, pages=1, posts=2, comments=10)
+        post = next(iter(world.pages.values())).posts[self.threaded(world)]
+        last = None
+        for n in range(60):
+            last = world.add_comment(post, f"Ответ {n}", 101, parent=last)
+        assert last is not None
+        with self.page_of(world, behaviour=Behaviour(thread_depth=depth)) as (c, ref, _):
+            asked = self.collected(c, ref)[world.external_id(last)]
+            made = c.reply(self.to(ref, asked))
+            for n in range(30):
+                world.add_comment(post, f"И ещё {n}", 102, parent=last)
+            found = c.find_reply(self.to(ref, asked), self.soon())
+            assert found is not None and found.external_id == made.external_id
+            world.delete(last)
+            assert c.find_reply(self.to(ref, asked), self.soon()) == found
+
+    def test_a_community_answers_on_somebody_elses_wall(self) -> None:
+        world = self.make_world(6, pages=2, posts=6, comments=80, kinds=("post", "photo"))
+        mine, other = world.pages
+        with self.emulate(world) as emulator, self.open(emulator, mine) as (_, ref):
+            with self.open(emulator, other) as (d, there):
+                asked = self.one_of_each(world, self.collected(d, there))
+                for n, one in enumerate(asked):
+                    answer = replace(self.to(there, one, f"otklik-{n}"), speaker=ref)
+                    if one.post_id.startswith("photo"):
+                        self.refused(d, answer)  # VK has no way to say in whose name
+                        continue
+                    made = d.reply(answer)
+                    found = d.find_reply(answer, self.soon())
+                    assert found is not None and found.external_id == made.external_id
+        assert {e["author"] for e in self.written(world)} == {int(mine)}
+
+    def test_a_person_answers_only_as_the_owner_of_the_token(self) -> None:
+        for owner, may in ((77, True), (78, False)):
+            world = World("vk")
+            page = world.add_page("77", "Глава", "glava")
+            world.add_author(77, "Глава района", screen_name="glava")
+            asked = world.add_comment(world.add_post(page, "Добрый день"), "Когда дорога?", world.add_author(5).id)
+            with (
+                self.emulate(world, behaviour=Behaviour(token_owner=owner)) as emulator,
+                self.open(emulator, "id77") as (c, ref),
+            ):
+                answer = self.to(ref, self.collected(c, ref)[world.external_id(asked)])
+                if may:
+                    c.reply(answer)
+                else:
+                    self.refused(c, answer)
+            assert len(self.written(world)) == may
+
+    def test_a_community_key_may_answer_but_not_look(self) -> None:
+        world = self.reply_world()
+        with self.page_of(world) as (c, ref, emulator):
+            asked = [o for o in self.one_of_each(world, self.collected(c, ref)) if o.post_id.startswith("wall")]
+            settings = configure(emulator.url, ref.id, GROUP_TOKEN, requests_per_second=10000)
+            d = collectors.make(settings, "vk")
+            answer = self.to(ref, asked[0])
+            assert d.reply(answer) == c.reply(answer)
+            with pytest.raises(Unauthorised):
+                d.find_reply(answer, self.soon())
+            d.close()
+
+    @pytest.mark.parametrize("name", ["Мария | К.", "[id1|Я]", "", None, "\x1b[31mИмя\n"])
+    def test_a_name_in_a_discussion_breaks_nothing(self, name: str | None) -> None:
+        world = self.reply_world()
+        with self.page_of(world) as (c, ref, _):
+            one = next(o for o in self.one_of_each(world, self.collected(c, ref)) if o.post_id.startswith("topic"))
+            answer = replace(self.to(ref, one), author=replace(one.author, name=name))
+            made = c.reply(answer)
+            assert self.collected(c, ref)[made.external_id].parent_id == one.external_id
+            found = c.find_reply(answer, self.soon())
+            assert found is not None and found.external_id == made.external_id
 
     # --- pages -------------------------------------------------------------------------------------------------------
 

@@ -121,6 +121,14 @@ def test_writing_is_as_the_schema_says(judge, client):
         assert api.wall.restoreComment(owner_id=OWNER, comment_id=number) == 1
         assert api.wall.closeComments(owner_id=OWNER, post_id=post) == 1
         assert api.wall.openComments(owner_id=OWNER, post_id=post) == 1
+        at = {"owner_id": OWNER, "message": "Ответ", "from_group": 1, "guid": "g"}
+        photo = api.photos.getAll(owner_id=OWNER)["items"][0]["id"]
+        assert api.photos.createComment(photo_id=photo, **at) == api.photos.createComment(photo_id=photo, **at) > 0
+        video = api.video.get(owner_id=OWNER)["items"][0]["id"]
+        assert api.video.createComment(video_id=video, **at) == api.video.createComment(video_id=video, **at) > 0
+        topic = api.board.getTopics(group_id=-OWNER)["items"][0]["id"]
+        at = {"group_id": -OWNER, "topic_id": topic, "message": "Ответ", "from_group": 1, "guid": "g"}
+        assert api.board.createComment(**at) == api.board.createComment(**at) > 0
         group = client(emulator, GROUP_TOKEN).get_api()
         assert group.groups.getTokenPermissions()["permissions"]
     assert problems == []
