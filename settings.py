@@ -361,6 +361,7 @@ class Network(_Section):
     trusted_hosts: list[Host] = []
     proxy: Secret | None = None
     requests_per_second: float | None = Field(default=None, gt=0, le=10_000, allow_inf_nan=False)
+    budget: int | None = Field(default=None, ge=1, le=10**9)
     timeout: Seconds = 30.0
     retries: int = Field(default=5, ge=0, le=20)
     max_wait: Seconds = 120.0
@@ -380,6 +381,7 @@ class Page(_Section):
     owner: Title = "administration"
     title: Title = ""
     include: list[Include] = ["posts", "photos", "videos", "topics"]
+    main: bool = False
     enabled: bool = True
 
     @field_validator("id")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collectors.contract import Collector
     from collectors.manners import Budget, Stop
+    from collectors.quota import Quota
     from settings import Settings
 
 GROUP = "otklik.collectors"
@@ -47,6 +48,27 @@ def load(name: str) -> type[Collector]:
     return found
 
 
+def quota_of(settings: Settings, name: str, store: Budget) -> Quota | None:
+    """What network `name` allows a day and how much of it is spent; None when nothing limits it. Asks nobody.
+
+    Without a token that can be read there is no counter to look at: None as well.
+    """
+    import time
+
+    from collectors.manners import Manners
+    from settings import OtklikError
+
+    cls, config = load(name), settings.networks.get(name)
+    if config is None:
+        return None
+    manners = Manners(name, config, store, a_day=cls.daily_budget, zone=cls.day_zone, clock=time.time)
+    try:
+        manners.key  # noqa: B018  (needs the token)
+    except OtklikError:
+        return None
+    return manners.quota
+
+
 def make(settings: Settings, name: str, store: Budget | None = None, *, stop: Stop | None = None) -> Collector:
     """The collector of network `name`, ready to work. `store` keeps the budgets; None: only this process counts."""
     from collectors.manners import Manners, MemoryBudget
@@ -63,6 +85,13 @@ def make(settings: Settings, name: str, store: Budget | None = None, *, stop: St
         )
     gate = Gate.open(config, cls, where=lambda key: settings.where("networks", name, key))
     manners = Manners(
-        name, config, MemoryBudget() if store is None else store, rate=cls.requests_per_second, gate=gate, stop=stop
+        name,
+        config,
+        MemoryBudget() if store is None else store,
+        rate=cls.requests_per_second,
+        a_day=cls.daily_budget,
+        zone=cls.day_zone,
+        gate=gate,
+        stop=stop,
     )
     return cls(config, manners)

@@ -110,6 +110,16 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """What reading costs: how many posts, counters and comments one call brings; what `budget` counts (Russian)."""
+
+    posts: int = 100
+    counters: int = 100
+    comments: int = 100
+    unit: str = "запросов"
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Some comments of one walk, in the order found. `cursor`: an opaque note for the next walk, kept by the store."""
 
@@ -192,6 +202,8 @@ class Collector(ABC):
 
     `hosts`: the network's own API hosts; another address in `networks.<name>.api` must be loopback or trusted.
     `needs_token`: nothing can be read without one. `max_reply`: the longest answer in characters, 0 = no limit known.
+    `daily_budget`: units a day that the network allows everybody, None when it names no such number; `day_zone`: where
+    its day begins.
     """
 
     network: ClassVar[str]
@@ -202,6 +214,9 @@ class Collector(ABC):
     requests_per_second: ClassVar[float] = 3.0
     capabilities: ClassVar[Capabilities] = Capabilities()
     max_reply: ClassVar[int] = 0
+    prices: ClassVar[Prices] = Prices()
+    daily_budget: ClassVar[int | None] = None
+    day_zone: ClassVar[str] = "UTC"
 
     def __init__(self, config: Network, manners: Manners) -> None:
         self.config = config

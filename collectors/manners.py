@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from collectors.contract import RateLimited, Stopped, Unavailable
+from collectors.quota import Quota
 from settings import HIDDEN, scrub
 
 if TYPE_CHECKING:
@@ -59,7 +60,11 @@ class Budget(Protocol):
         ...
 
     def count_call(self, key: str, day: str, n: int = 1) -> int:
-        """Add `n` calls to the day ("2026-11-24", UTC); how many there are now."""
+        """Add `n` units to the day ("2026-11-24"); how many there are now. A negative `n` takes units back."""
+        ...
+
+    def calls_on(self, key: str, day: str) -> int:
+        """How many units of the day are counted so far."""
         ...
 
 
@@ -86,6 +91,10 @@ class MemoryBudget:
             self._calls[key, day] = self._calls.get((key, day), 0) + n
             return self._calls[key, day]
 
+    def calls_on(self, key: str, day: str) -> int:
+        with self._lock:
+            return self._calls.get((key, day), 0)
+
 
 class Stop(Protocol):
     """Something that says whether the run shall end; `threading.Event` fits and is waited on."""
@@ -96,7 +105,8 @@ class Stop(Protocol):
 class Manners:
     """One network and one token. `calls` counts what was really sent in this run.
 
-    `rate`: calls a second unless the configuration says otherwise. `clock`: seconds since the epoch.
+    `rate`: calls a second unless the configuration says otherwise. `a_day`: units a day unless it does, None: as
+    many as one likes; `zone`: where that day begins. `clock`: seconds since the epoch.
     """
 
     def __init__(
@@ -106,6 +116,8 @@ class Manners:
         budget: Budget,
         *,
         rate: float = 3.0,
+        a_day: int | None = None,
+        zone: str = "UTC",
         gate: Gate | None = None,
         stop: Stop | None = None,
         sleep: Callable[[float], None] | None = None,
@@ -124,6 +136,8 @@ class Manners:
         self._rng = rng or random.Random()
         self._key: str | None = None
         self._closers: list[Callable[[], None]] = []
+        total = config.budget or a_day
+        self.quota = None if total is None else Quota(lambda: self.key, total, zone, budget, clock, network)
 
     @property
     def key(self) -> str:
@@ -138,17 +152,21 @@ class Manners:
         """The token itself; `scrub` knows it from now on."""
         return self.config.token.reveal() if self.config.token else ""
 
-    def call(self, send: Callable[[], T], what: str = "", cost: int = 1) -> T:
+    def call(self, send: Callable[[], T], what: str = "", cost: int = 1, units: int = 1) -> T:
         """`send()` in its turn, repeated while it raises `Retry`; then `RateLimited` or `Unavailable`.
 
-        `what`: how the log names the call. `cost`: slots of the budget that it takes.
+        `what`: how the log names the call. `cost`: slots of the budget that it takes. `units`: what
+        the network charges for it.
         """
         give_up_at = self._clock() + self.config.max_wait
         attempt = 0
         while True:
             self._take_turn(cost, give_up_at)
+            if self.quota is not None:
+                self.quota.spend(units)
+            else:
+                self.budget.count_call(self.key, datetime.fromtimestamp(self._clock(), UTC).date().isoformat(), cost)
             self.calls += cost
-            self.budget.count_call(self.key, datetime.fromtimestamp(self._clock(), UTC).date().isoformat(), cost)
             try:
                 return send()
             except Retry as e:

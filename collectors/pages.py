@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from collectors.quota import Quota, Share, activity, need, shares
 from settings import ConfigError, Settings
 from settings import Page as PageSettings
+from store.values import PageRef
 
 if TYPE_CHECKING:
     from store import Store
@@ -43,26 +45,58 @@ def choose_pages(settings: Settings, only: Sequence[str], store: Store | None = 
 
 def plan(store: Store, settings: Settings, only: Sequence[str], now: datetime) -> list[dict[str, Any]]:
     """What `collect` would do now, without a call to any network: pages in order, posts known and due."""
+    from collectors import load, quota_of
+
     lines = []
+    quotas: dict[str, Quota | None] = {}
     visited = {(s.page.network, s.page.id) for s in store.page_states() if s.last_success_at is not None}
     for index, page in choose_pages(settings, only, store):
         known = store.resolved(page.network, page.id)
         ref = known[0] if known else None
         states = store.post_states(ref) if ref else []
+        first_time = ref is None or (ref.network, ref.id) not in visited
+        prices = load(page.network).prices
+        needed = None if first_time else need(states, now, prices)
+        if page.network not in quotas:
+            quotas[page.network] = quota_of(settings, page.network, store)
+        quota = quotas[page.network]
         lines.append(
             {
                 "number": index + 1,
                 "network": page.network,
                 "id": ref.id if ref else page.id,
                 "title": page.title or (ref.title if ref else ""),
-                "first_time": ref is None or (ref.network, ref.id) not in visited,
+                "first_time": first_time,
                 "first_depth": settings.collect.first_depth,
                 "posts_known": len(states),
                 "posts_due": sum(1 for s in states if s.next_check_at is None or s.next_check_at <= now),
                 "posts_to_read_whole": sum(1 for s in states if s.next_full_at is not None and s.next_full_at <= now),
+                "calls_least": needed.least if needed else None,
+                "calls_most": needed.most if needed else None,
+                "unit": prices.unit,
+                "budget": quota.total if quota else None,
+                "budget_used": quota.used() if quota else None,
+                "budget_resets_at": quota.resets_at if quota else None,
             }
         )
     return lines
+
+
+def page_shares(store: Store, settings: Settings, this: PageRef, now: datetime) -> dict[str, Share]:
+    """How the day's units of a network are divided between its pages, by their stable ids; `this` is one of them."""
+    active: dict[str, float] = {}
+    main: list[str] = []
+    for page in settings.pages:
+        if page.network != this.network or not page.enabled:
+            continue
+        known = store.resolved(page.network, page.id)
+        ref = known[0] if known else None
+        name = ref.id if ref else page.id
+        active[name] = activity(store.post_states(ref) if ref else (), now)
+        if page.main:
+            main.append(name)
+    active.setdefault(this.id, 1.0)
+    return shares(active, main or [next(iter(active))])
 
 
 def page_lines(store: Store, settings: Settings) -> list[dict[str, Any]]:

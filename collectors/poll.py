@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from collectors.buffer import Buffer
 from collectors.contract import CollectError, Collector, Gone, Stopped
-from collectors.pages import choose_pages
+from collectors.pages import choose_pages, page_shares
 from collectors.report import PageResult, Progress, Report, Silent, Tally, add, coverage
 from collectors.visit import Interrupted, Late, Visit
 from settings import ConfigError, OtklikError, SecretError, Settings, scrub
@@ -168,8 +168,13 @@ class Poller:
         self._taken[ref.network, ref.id] = f"{configured.network}:{configured.id}"
         self.progress.page_started(name)
         with lock:
+            quota = collector.manners.quota
+            if quota is not None:
+                quota.enter(ref.id, page_shares(self.store, self.settings, ref, self.now()))
             with self._told(name, tally, report):
                 self._visit(collector, ref, options, report, tally).run()
+            if quota is not None:
+                quota.enter(None)
             return self._record(ref, name, report, tally, started, collector.manners.calls - calls)
 
     @contextmanager

@@ -24,6 +24,7 @@ from collectors.contract import (
     CollectError,
     Collector,
     Gone,
+    Prices,
     Receipt,
     Unauthorised,
     Unavailable,
@@ -53,6 +54,7 @@ class VkCollector(Collector):
     requests_per_second = 3.0
     capabilities = Capabilities(counters=True, replies=True, edits=True, deletions=True, reply=True)
     max_reply = MAX_REPLY
+    prices = Prices(posts=100, counters=2500, comments=100)
 
     def __init__(self, config: Network, manners: Manners) -> None:
         super().__init__(config, manners)

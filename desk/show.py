@@ -421,14 +421,16 @@ def report(found: Mapping[str, Any], *, zone: str) -> RenderableType:
     return Group(*lines, total)
 
 
-def plan(lines: Iterable[Mapping[str, Any]], *, zone: str) -> Table:
-    """`collect --dry-run`: pages in their order with how many posts are due."""
+def plan(lines: Iterable[Mapping[str, Any]], *, zone: str) -> Group:
+    """`collect --dry-run`: pages in their order with how many posts are due, and what that costs."""
+    lines = list(lines)
     table = _table(
         ("№", {"justify": "right", "no_wrap": True}),
         ("Страница", {"ratio": 1, "overflow": "fold"}),
         ("Публикаций", {"justify": "right", "no_wrap": True}),
         ("Пора проверить", {"justify": "right", "no_wrap": True}),
         ("Перечитать", {"justify": "right", "no_wrap": True}),
+        ("Запросов", {"justify": "right", "no_wrap": True}),
     )
     table.expand = True
     for p in lines:
@@ -439,8 +441,29 @@ def plan(lines: Iterable[Mapping[str, Any]], *, zone: str) -> Table:
             far = "все публикации" if p.get("first_depth") is None else f"публикации за {span(p['first_depth'])}"
             page.append(f"\nещё не собиралась: сеть назовёт публикации, {far} будут прочитаны целиком", style="cyan")
             numbers = [Text("—", style="dim")] * 3
-        table.add_row(_t(p.get("number")), page, *numbers)
-    return table
+        least, most = p.get("calls_least"), p.get("calls_most")
+        calls = Text("—", style="dim") if least is None else _t(f"{least}" if least == most else f"{least}–{most}")
+        table.add_row(_t(p.get("number")), page, *numbers, calls)
+    return Group(table, *_budgets(lines, zone))
+
+
+def _budgets(lines: Iterable[Mapping[str, Any]], zone: str) -> Iterator[Text]:
+    """A line for each network whose day is limited: what this run takes, what is left until when."""
+    networks: dict[Any, list[Mapping[str, Any]]] = {}
+    for p in lines:
+        if p.get("budget") is not None:
+            networks.setdefault(p.get("network"), []).append(p)
+    for network, pages in networks.items():
+        one = pages[0]
+        costs = [(p["calls_least"], p["calls_most"]) for p in pages if p.get("calls_least") is not None]
+        least, most = (sum(c[i] for c in costs) for i in (0, 1))
+        wanted = f"{least}" if least == most else f"{least}–{most}"
+        more = "" if len(costs) == len(pages) else " и первое чтение новых страниц"
+        yield Text(
+            f"{plain(str(network), 40)}: этот запуск возьмёт {one.get('unit')} {wanted}{more}; сегодня израсходовано "
+            f"{one.get('budget_used')} из {one.get('budget')}, новый запас {when(one.get('budget_resets_at'), zone)}",
+            style="yellow" if most > one["budget"] - one["budget_used"] else "dim",
+        )
 
 
 class _Bar:

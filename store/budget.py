@@ -41,7 +41,7 @@ def hold(db: Database, key: str, until: float) -> None:
 
 
 def count_call(db: Database, key: str, day: str, n: int = 1) -> int:
-    """Count `n` calls of `key` on `day`; how many there were that day."""
+    """Count `n` calls of `key` on `day` (negative: take them back); how many there were that day."""
 
     def work(tx: Tx) -> int:
         query = tx.insert(calls).values(key=key, day=day, n=n)

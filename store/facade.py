@@ -143,6 +143,9 @@ class Store:
     def count_call(self, key: str, day: str, n: int = 1) -> int:
         return budget.count_call(self._db, key, day, n)
 
+    def calls_on(self, key: str, day: str) -> int:
+        return budget.calls_on(self._db, key, day)
+
     # --- the queue ---------------------------------------------------------------------------------------------------
 
     def messages(self, f: QueueFilter | None = None) -> Iterator[dict[str, Any]]:
