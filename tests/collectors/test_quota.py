@@ -106,24 +106,25 @@ def test_whatever_the_others_do_the_main_page_gets_its_part_of_the_rest_of_the_d
 ) -> None:
     rng = random.Random(seed)
     parts = shares({f"p{n}": rng.uniform(1, 50) for n in range(pages)}, ["p0"])
-    at, left_to_main = At(), 0.0
+    at, sure, before = At(), 0.0, 0
     q = quota(total, at)
     spent = dict.fromkeys(parts, 0)
     stops = sorted(rng.random() for _ in range(rng.randrange(1, 20)))
     for passed in stops:
         at.now = MIDNIGHT + passed * DAY
+        before = spent["p0"]
+        sure = MAIN_SHARE * total - max(before, MAIN_SHARE * total * passed)
         for name in rng.sample(sorted(parts), pages):
             for _ in range(rng.randrange(total) if name != "p0" else rng.randrange(5)):
                 if not spend(q, name, parts):
                     break
                 spent[name] += 1
             assert sum(spent.values()) == q.used() <= total
-        left_to_main = MAIN_SHARE * total - max(spent["p0"], MAIN_SHARE * total * passed)
     at.now = MIDNIGHT + DAY - 0.001
-    got = 0
+    got = spent["p0"] - before
     while spend(q, "p0", parts):
         got += 1
-    assert got >= int(left_to_main) - 1
+    assert got >= int(sure) - 1
 
 
 def test_a_morning_does_not_eat_the_day_and_an_idle_day_is_not_lost() -> None:
