@@ -6,9 +6,8 @@ spend between two midnights of the network's zone. Three rules, each per call, o
 1. Nothing is spent beyond the budget.
 2. A page may spend its share of what the passed part of the day allows (`BURST` of a day ahead, so that a morning has
    something to work with), and beyond it what all pages together have left unspent so far.
-3. The district's main page (`main: true`, else the network's first page) has at least `MAIN_SHARE` of the day for
-   itself: others leave alone what it has neither spent nor let pass. So at any moment it still gets `MAIN_SHARE` of the
-   rest of the day, however talkative the others are.
+3. The district's main page (`main: true`, else the network's first page) has `MAIN_SHARE` of the day for itself: others
+   leave alone what it has not spent of it. In the last `RELEASE` of the day that melts away, so that nothing is wasted.
 
 Shares follow activity: comments under posts that had news within a week.
 """
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 BURST = 0.1  # of the day's units, ahead of the clock
 MAIN_SHARE = 0.5
+RELEASE = 0.2
 NEWS = timedelta(days=7)
 
 
@@ -130,11 +130,11 @@ class Quota:
         return None
 
     def _kept(self, page: str, share: Share, day: str, passed: float) -> float:
-        """What a main page is still sure of today: of its guaranteed part, neither spent nor let pass."""
+        """What a main page is still sure of today: of its own part, not spent yet."""
         chiefs = sum(s.part for s in self._shares.values() if s.main)
         sure = MAIN_SHARE * self.total * share.part / chiefs
         spent = self._budget.calls_on(f"{self._key()}/{page}", day)
-        return max(0.0, sure - max(spent, sure * passed))
+        return max(0.0, sure - spent) * min(1.0, (1.0 - passed) / RELEASE)
 
     def use_up(self) -> None:
         """The network itself says that the day's units are gone."""
