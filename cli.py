@@ -202,6 +202,7 @@ def run_collect(
     try:
         _take_up_unassessed(store, settings, judge)
         deliverer.poke()
+        _lift_blocks(store, settings)
         poller = Poller(
             store,
             settings,
@@ -214,6 +215,22 @@ def run_collect(
         return poller.run(Options(tuple(only), since, full))
     finally:
         deliverer.finish(wait_s=settings.alerts.timeout)
+
+
+def _lift_blocks(store: Store, settings: Settings) -> None:
+    """End the blockings whose term is over; whatever goes wrong there must not keep comments from being collected."""
+    import logging
+
+    from desk.blocks import lift_due, told
+    from settings import OtklikError
+
+    try:
+        lifted = lift_due(store, settings, utc_now())
+    except OtklikError as e:
+        logging.getLogger("otklik").error("blockings were not ended: %s", e)
+        return
+    if lifted:
+        say(told(lifted))
 
 
 @app.command()

@@ -239,9 +239,91 @@ def history(id: Id, as_json: Json = False) -> None:
     console().print(sla_view.history(found, zone=state.zone, names=called(state.settings)))
 
 
+def recall(
+    ids: Ids,
+    reason: Annotated[str | None, typer.Option("--reason", help="Почему.")] = None,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Отозвать направленное, пока его не взяли в работу, или свой отказ, ждущий решения (администратор)."""
+    _step(ids, "recall", by, as_json, reason=reason)
+
+
+def repeat(
+    ids: Ids,
+    of: Annotated[str, typer.Option("--of", metavar="ID", help="Какое сообщение они повторяют.")],
+    by: By = None,
+    version: Seen = None,
+    as_json: Json = False,
+) -> None:
+    """Отметить повторным по рассмотренному вопросу и показать прежний ответ (администратор, пункт 7.11)."""
+    _step(ids, "repeat", by, as_json, version, of=of)
+    if not as_json:
+        _earlier_answer(of)
+
+
+def _earlier_answer(of: str) -> None:
+    """What was answered to the earlier message: the answer to the repeat tells what was done since."""
+    from desk.text import plain, when
+
+    state = current()
+    with state.store() as store:
+        earlier, told = store.message(of), store.desk(of)["replies"]
+    answer = next((r for r in reversed(told) if r["state"] == "published"), None)
+    division = f", {earlier['division']}" if earlier["division"] else ""
+    if answer is None:
+        return say(f"на прежнее сообщение {of} ответа ещё не было{division}")
+    say(f"прежний ответ {when(answer['changed_at'], state.zone)}{division}: {plain(answer['text'], 300)}")
+
+
+def block(
+    ids: Ids,
+    ground: Annotated[str, typer.Option("--ground", help="insult, illegal, advertising, offtopic, spam.")],
+    term: Annotated[str, typer.Option("--for", metavar="TERM", help="На какой срок: 30d, 12h, 10wd.")],
+    why: Annotated[str | None, typer.Option("--why", help="За что именно; остаётся в журнале.")] = None,
+    by: By = None,
+    version: Seen = None,
+    as_json: Json = False,
+) -> None:
+    """Заблокировать автора на его странице (администратор, пункт 10); при чрезвычайном решает и второй человек."""
+    from desk.blocks import end_of
+
+    until = end_of(term, utc_now(), current().settings)
+    _step(ids, "block", by, as_json, version, ground=ground, until=until, reason=why)
+    say("на самой странице автора блокирует человек: срок и список — otklik queue blocks")
+
+
+def unblock(
+    ids: Ids,
+    reason: Annotated[str | None, typer.Option("--reason", help="Почему раньше срока.")] = None,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Снять блокировку или предложение о ней (администратор, пункт 10.1); в срок это делает сама программа."""
+    _step(ids, "unblock", by, as_json, reason=reason)
+    say("на самой странице блокировку снимает человек")
+
+
+def blocks(
+    due: Annotated[bool, typer.Option("--due", help="Только те, чей срок вышел.")] = False,
+    lift: Annotated[bool, typer.Option("--lift", help="Снять те, чей срок вышел (collect делает это сам).")] = False,
+    as_json: Json = False,
+) -> None:
+    """Кто заблокирован, на какой странице, за что и до какого времени."""
+    from desk import blocks as desk_blocks
+
+    state, now = current(), utc_now()
+    with state.store() as store:
+        found = desk_blocks.lift_due(store, state.settings, now) if lift else store.blocks(due=now if due else None)
+        titles = {(s.page.network, s.page.id): s.page.title for s in store.page_states()}
+    if as_json:
+        return emit(found)
+    console().print(desk_blocks.table(found, titles, zone=state.zone, now=now, lifted=lift))
+
+
 _COMMANDS = (
-    accept, route, return_, begin, part, draft, approve, rework, publish, extend, notify, redirect, refuse, confirm,
-    deny, close, reopen, history,
+    accept, route, return_, recall, begin, part, draft, approve, rework, publish, extend, notify, redirect, repeat,
+    refuse, confirm, deny, block, unblock, blocks, close, reopen, history,
 )  # fmt: skip
 
 

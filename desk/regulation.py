@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from desk.rights import ADMINISTRATOR, CURATOR, EXECUTOR, HEAD, RIGHTS, Actor, permit
+from desk.rights import ADMINISTRATOR, CURATOR, EXECUTOR, HEAD, PROGRAM, RIGHTS, THE_PROGRAM, Actor, permit
 from desk.sla import CLOCKS
 from desk.states import STATES, TITLES, TRANSITIONS
 from desk.verbs import BLOCK_GROUNDS, NOTICES, REFUSE_GROUNDS
@@ -17,10 +17,9 @@ HEADER = """\
 
 Made from the tables of `desk/` by `make regulation`; do not edit. The order's clauses are named by their numbers.
 
-A message goes from *new* to *closed*. Each step is a command, `otklik queue VERB ID…` (`repeat`, `block` and `unblock`
-have none yet); each is checked against the state of the message, the rights of the person and the clauses, and is kept
-in one transaction with its clocks, its reply, an entry in the audit log and an event of the feed. What is refused
-changes nothing and says why.
+A message goes from *new* to *closed*. Each step is a command, `otklik queue VERB ID…`; each is checked against the
+state of the message, the rights of the person and the clauses, and is kept in one transaction with its clocks, its
+reply, an entry in the audit log and an event of the feed. What is refused changes nothing and says why.
 """
 
 CLOSING = """\
@@ -32,6 +31,22 @@ RIGHTS_NOTE = """\
 Every step is checked here, and so are corrections and the acknowledgement of alerts; whoever has the database and the
 program may read. During an absence (`people[].absence`) the substitute has the absent person's roles and divisions; the
 log names both. Where the configuration names nobody, whoever runs the program may do everything.
+"""
+
+SECOND_LOOK = """\
+## The second look
+
+Nothing is refused (clause 9), closed unanswered or blocked (clause 10) by itself: a person decides. Two people decide
+where the message is an emergency, where nobody has judged it yet (it may be one), and where the same person has said
+that it is no emergency: then `refuse` waits in *refusal* and `block` waits beside the state until `confirm` or `deny`
+of another person, the curator or the head; `close` is left to somebody else.
+
+`block` concerns the author on the page of the message, until its term ends. Several messages of one author may each
+have one: the author is blocked while any of them runs. When a term ends the program does `unblock` itself, at the next
+`otklik collect` or `otklik queue blocks --lift`. The networks have no way for a program to do it with the rights that
+otklik asks for, so a person does both there by hand; `otklik queue blocks` is the list.
+
+`recall` takes back what no executor has begun, with the term of routing that was running: it gives no time.
 """
 
 TIME = """\
@@ -55,6 +70,7 @@ _COLUMNS: tuple[tuple[str, Actor, tuple[str, ...]], ...] = (
     ("executor, own division", Actor("a", duties=((EXECUTOR, "x", "a"),)), ("x",)),
     ("executor, another division", Actor("a", duties=((EXECUTOR, "x", "a"),)), ("y",)),
     ("nobody known", Actor("a"), ("x",)),
+    ("the program", THE_PROGRAM, ("x",)),
 )
 
 
@@ -81,7 +97,7 @@ def _transitions() -> Iterator[list[str]]:
         every = len(t.sources) == len(STATES)
         yield [
             f"`{t.verb}`", t.title, "any" if every else ", ".join(t.sources), t.target or "stays",
-            ", ".join(r for r in (HEAD, CURATOR, ADMINISTRATOR, EXECUTOR) if r in RIGHTS[t.verb]),
+            ", ".join(r for r in (HEAD, CURATOR, ADMINISTRATOR, EXECUTOR, PROGRAM) if r in RIGHTS[t.verb]),
             "all" if "*" in t.stops else ", ".join(t.stops), ", ".join(t.starts),
             f"`otklik.message.{t.event}`", t.clause,
         ]  # fmt: skip
@@ -125,6 +141,7 @@ def page() -> str:
         _table(("clock", "what for", "`desk.deadlines`", "started by", "stopped by"), _clocks()),
         "`draft` is counted back from the end of `answer`. `extend` moves `answer` and `draft`, by at most `extension: "
         f"{Deadlines().extension}`\nbeyond the first term. A message sent on keeps its `answer`.\n",
+        SECOND_LOOK,
         TIME,
         "## Rights\n",
         RIGHTS_NOTE,

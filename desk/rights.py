@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ADMINISTRATOR, CURATOR, HEAD, EXECUTOR = "administrator", "curator", "head", "executor"
 ROLES = (HEAD, CURATOR, ADMINISTRATOR, EXECUTOR)
 ROLE_NAMES = {HEAD: "глава", CURATOR: "куратор", ADMINISTRATOR: "администратор", EXECUTOR: "исполнитель"}
+PROGRAM = "program"
+"""What the program itself may do when a term ends; no person has this role."""
 
 _ADMIN = frozenset({ADMINISTRATOR})
 _OVERSEERS = frozenset({CURATOR, HEAD})
@@ -27,6 +29,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     "accept": _ADMIN,
     "route": _ADMIN,
     "return": frozenset({EXECUTOR}),
+    "recall": _ADMIN,
     "begin": frozenset({EXECUTOR}),
     "part": frozenset({EXECUTOR}),
     "draft": frozenset({EXECUTOR}),
@@ -41,7 +44,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     "confirm": _OVERSEERS,
     "deny": _OVERSEERS,
     "block": _ADMIN,
-    "unblock": _ADMIN,
+    "unblock": frozenset({ADMINISTRATOR, PROGRAM}),
     "close": _ADMIN,
     "reopen": frozenset({ADMINISTRATOR, CURATOR}),
     "acknowledge": frozenset({ADMINISTRATOR, CURATOR, HEAD}),
@@ -69,6 +72,9 @@ class Permission:
     ok: bool
     whose: str = ""
     why: str = field(default="")
+
+
+THE_PROGRAM = Actor("otklik", "otklik", ((PROGRAM, None, "otklik"),))
 
 
 def permit(actor: Actor, action: str, divisions: Iterable[str | None] = ()) -> Permission:

@@ -57,6 +57,11 @@ def _start(old: Case, case: Case, facts: Facts, name: str, row: Transition, now:
             return case
         division, length = waited_for.division, term(terms.part)
         end = due(now, length, calendar)
+    elif name == "route" and row.verb == "recall":  # it goes on as if it had never stopped: a recall gives no time
+        stopped = next((c for c in reversed(case.clocks) if c.name == "route"), None)
+        length, end = term(terms.route), due(now, term(terms.route), calendar)
+        if stopped is not None:
+            end = min(end, stopped.due_at)
     else:
         length = term(terms.return_ if name == "return" else getattr(terms, name))
         end = due(now, length, calendar)

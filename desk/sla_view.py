@@ -15,6 +15,9 @@ from desk.states import STATES
 from desk.text import moment, plain, plural, span, term_words, when
 from desk.verbs import BLOCK_GROUNDS, NOTICES, REFUSE_GROUNDS
 
+SAID = {"correct": "исправить оценку", "relate": "связать с другими"}
+"""What people say of a message that is no step of the desk."""
+
 
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
@@ -56,7 +59,7 @@ def _headline(a: Account, zone: str) -> Text:
 
 
 def _by(verb: str | None) -> str:
-    return STARTED.get(verb or "", plain(verb))
+    return STARTED.get(verb or "") or SAID.get(verb or "", plain(verb))
 
 
 def _intervals(a: Account, zone: str) -> Table:
@@ -101,7 +104,9 @@ def history(desk: Mapping[str, Any], *, zone: str, names: Mapping[str, str] | No
     for e in desk["log"]:
         details = "; ".join(f"{DETAILS.get(k, plain(k))}: {_value(k, v, zone, names)}" for k, v in e["details"].items())
         state = STATES.get(e["target"], plain(e["target"]))
-        what = Text(f"{_by(e['verb'])} → {state}", style="bold").append(f"\n{details}" if details else "", "not bold")
+        stays = e["source"] == e["target"]
+        what = Text(_by(e["verb"]) + ("" if stays else f" → {state}"), style="bold")
+        what.append(f"\n{details}" if details else "", "not bold")
         table.add_row(when(e["at"], zone), plain(names.get(e["actor"], e["actor"])), what)
     parts: list[RenderableType] = [table]
     for r in desk["replies"]:
@@ -140,6 +145,15 @@ DETAILS = {
     "division": "подразделение",
     "late": "с опозданием",
     "for": "за отсутствующего",
+    "asked": "ждёт второго решения",
+    "topic": "тема",
+    "topic_group": "группа тем",
+    "places": "место",
+    "urgency": "важность",
+    "emergency": "чрезвычайное",
+    "emergency_kind": "вид",
+    "reaction": "реагирование",
+    "conduct": "поведение",
 }
 
 
@@ -160,6 +174,8 @@ _NAMED = frozenset({"to", "compiler", "from", "division", "for"})
 
 
 def _value(key: str, value: Any, zone: str, names: Mapping[str, str]) -> str:
+    if isinstance(value, bool):
+        return "да" if value else "нет"
     if isinstance(value, list):
         return ", ".join(_value(key, v, zone, names) for v in value)
     if isinstance(value, str):

@@ -54,6 +54,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         ("route",), ("answer", "return", "draft", "part"),
     ),
     Transition("return", ("routed", "in_work"), "accepted", "returned", "вернуть", "7.2", _ROUTED, ("route",)),
+    Transition("recall", ("routed",), "accepted", "moved", "отозвать", "7.1", _ROUTED, ("route",)),
+    Transition("recall", ("refusal",), "accepted", "moved", "отозвать отказ", "9"),
     Transition("begin", ("routed",), "in_work", "moved", "взять в работу", "7.4", ("return",)),
     Transition("part", ("routed", "in_work"), None, "moved", "передать сведения", "7.10", ("part",), ("part",)),
     Transition(
@@ -78,7 +80,9 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("refuse", ("new", "accepted"), "closed", "closed", "отказать", "9", ("*",)),
     Transition("refuse", ("new", "accepted"), "refusal", "moved", "предложить отказ (чрезвычайное)", "9, 17"),
     Transition("confirm", ("refusal",), "closed", "closed", "подтвердить отказ", "9, 17", ("*",)),
+    Transition("confirm", tuple(STATES), None, "moved", "подтвердить блокировку", "10, 17"),
     Transition("deny", ("refusal",), "accepted", "moved", "отклонить отказ", "9, 17"),
+    Transition("deny", tuple(STATES), None, "moved", "отклонить блокировку", "10, 17"),
     Transition("block", tuple(STATES), None, "moved", "заблокировать автора", "10, 10.1"),
     Transition("unblock", tuple(STATES), None, "moved", "разблокировать автора", "10.1"),
     Transition("close", OPEN, "closed", "closed", "закрыть", "7", ("*",)),
@@ -95,6 +99,14 @@ TITLES = {t.verb: t.title for t in reversed(TRANSITIONS)}
 def verbs_from(state: str) -> list[str]:
     """The verbs that lead on from a state, in the order of the table."""
     return list(dict.fromkeys(t.verb for t in TRANSITIONS if state in t.sources))
+
+
+def verbs_for(case: Case) -> list[str]:
+    """The same for a message under way, without those that have nothing to decide: no refusal or blocking waits."""
+    idle = set() if case.state == "refusal" or case.block_asked else {"confirm", "deny"}
+    if case.blocked is None and case.block_asked is None:
+        idle.add("unblock")
+    return [v for v in verbs_from(case.state) if v not in idle]
 
 
 def transition(verb: str, source: str, target: str | None) -> Transition:
@@ -150,7 +162,9 @@ class Case:
     """Everything the machine knows of one message. `division` writes the (joint) answer.
 
     `owed`: notices that the author has not got yet (acknowledgement, extension). `limit`: the answer's term can't be
-    extended beyond. `outcome` of a closed one: answered, redirected, refused, none, deleted.
+    extended beyond. `outcome` of a closed one: answered, redirected, refused, none, deleted. `blocked`: the ground for
+    which the author may not write on the page until `blocked_until`; `block_asked…`: a blocking that waits for a second
+    person.
     """
 
     state: str = "new"
@@ -167,6 +181,9 @@ class Case:
     asked_by: str | None = None
     blocked: str | None = None
     blocked_until: datetime | None = None
+    block_asked: str | None = None
+    block_asked_until: datetime | None = None
+    block_asked_by: str | None = None
 
     @property
     def running(self) -> dict[str, Clock]:
@@ -189,7 +206,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the message itself says; the machine does not change it."""
+    """What the message itself says; the machine does not change it. `calmed_by`: who said that it is no emergency
+    after all."""
 
     collected_at: datetime
     urgency: str | None = "prompt"
@@ -198,6 +216,7 @@ class Facts:
     historical: bool = False
     deleted: bool = False
     author_id: str | None = None
+    calmed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +259,9 @@ def load(data: Mapping[str, Any]) -> Case:
     return Case(**{k: _time(k, v) for k, v in found.items()})
 
 
-_TIMES = frozenset({"started_at", "due_at", "stopped_at", "given_at", "until", "limit", "blocked_until"})
+_TIMES = frozenset(
+    {"started_at", "due_at", "stopped_at", "given_at", "until", "limit", "blocked_until", "block_asked_until"}
+)
 
 
 def _time(name: str, value: Any) -> Any:

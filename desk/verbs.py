@@ -10,7 +10,7 @@ from typing import Any
 from desk.calendar import calendar_of
 from desk.clocks import due, term
 from desk.deadlines import draft_due
-from desk.rights import Actor, permit
+from desk.rights import PROGRAM, Actor, permit
 from desk.running import move_clocks
 from desk.states import (
     STATES,
@@ -24,7 +24,7 @@ from desk.states import (
     Reply,
     Step,
     transition,
-    verbs_from,
+    verbs_for,
 )
 from desk.text import term_words
 from settings import Settings
@@ -77,6 +77,16 @@ class _Ask:
             raise _No(f"{what}: длиннее {longest} знаков; сократите")
         return text
 
+    def reason(self) -> str | None:
+        """A reason that may be left out."""
+        return self.words("reason", "причина") if str(self.args.get("reason") or "").strip() else None
+
+    @property
+    def second_look(self) -> bool:
+        """Whether another person must agree: to an emergency, to what nobody has judged (it may be one), and to what
+        only this person has said to be none."""
+        return self.facts.emergency or self.facts.reaction is None or self.facts.calmed_by == self.actor.id
+
     def one_of(self, name: str, known: Mapping[str, str], what: str) -> str:
         value = str(self.args.get(name) or "").strip()
         if value not in known:
@@ -112,7 +122,7 @@ def apply(
     if verb not in VERBS:
         return Refusal(f"нет такого действия: {verb[:40]}; есть {', '.join(VERBS)}")
     if not any(verb == t.verb and case.state in t.sources for t in TRANSITIONS):
-        possible = ", ".join(f"{TITLES[v]} ({v})" for v in verbs_from(case.state))
+        possible = ", ".join(f"{TITLES[v]} ({v})" for v in verbs_for(case))
         return Refusal(f"«{TITLES[verb]}» нельзя: сообщение «{STATES[case.state]}»; можно: {possible}")
     allowed = permit(actor, verb, _whose(case, verb))
     if not allowed.ok:
@@ -170,6 +180,17 @@ def _route(ask: _Ask) -> _Done:
 def _return(ask: _Ask) -> _Done:
     reason = ask.words("reason", "причина")
     return _Done(replace(ask.case, division=None, parts=()), "accepted", {"reason": reason, "from": ask.case.division})
+
+
+def _recall(ask: _Ask) -> _Done:
+    if ask.case.state == "refusal":
+        if ask.case.asked_by != ask.actor.id:
+            raise _No("отказ предложил другой человек; решают куратор или глава")
+        return _Done(replace(ask.case, ground=None, asked_by=None), "accepted", {"reason": ask.reason()})
+    if any(p.given_at for p in ask.case.parts):
+        raise _No("сведения для общего ответа уже переданы")
+    details = {"reason": ask.reason(), "from": ask.case.division}
+    return _Done(replace(ask.case, division=None, parts=()), "accepted", details)
 
 
 def _begin(ask: _Ask) -> _Done:
@@ -270,18 +291,25 @@ def _notify(ask: _Ask) -> _Done:
 
 def _refuse(ask: _Ask) -> _Done:
     ground = ask.one_of("ground", REFUSE_GROUNDS, "основание")
-    if ask.facts.emergency or ask.facts.reaction is None:  # never without a second look; unjudged, it may be one
+    if ask.second_look:
         return _Done(replace(ask.case, ground=ground, asked_by=ask.actor.id), "refusal", {"ground": ground})
     return _Done(replace(ask.case, ground=ground, outcome="refused"), "closed", {"ground": ground})
 
 
 def _confirm(ask: _Ask) -> _Done:
+    if ask.case.state != "refusal":
+        return _confirm_block(ask)
     if ask.actor.id == ask.case.asked_by:
         raise _No("отказ по чрезвычайному сообщению подтверждает другой человек")
     return _Done(replace(ask.case, outcome="refused"), "closed", {"ground": ask.case.ground})
 
 
 def _deny(ask: _Ask) -> _Done:
+    if ask.case.state != "refusal":
+        if ask.case.block_asked is None:
+            raise _No("второго решения по этому сообщению ничего не ждёт")
+        details = {"ground": ask.case.block_asked, "reason": ask.words("reason", "причина")}
+        return _Done(replace(ask.case, **_NOTHING_ASKED), None, details)
     return _Done(replace(ask.case, ground=None, asked_by=None), "accepted", {"reason": ask.words("reason", "причина")})
 
 
@@ -290,13 +318,36 @@ def _block(ask: _Ask) -> _Done:
         raise _No("автор неизвестен")
     ground = ask.one_of("ground", BLOCK_GROUNDS, "основание")
     until = ask.future("until", "срок блокировки")
-    return _Done(replace(ask.case, blocked=ground, blocked_until=until), None, {"ground": ground, "until": until})
+    details = {"ground": ground, "until": until, "reason": ask.reason()}
+    if ask.second_look:
+        asked = {"block_asked": ground, "block_asked_until": until, "block_asked_by": ask.actor.id}
+        return _Done(replace(ask.case, **asked), None, {**details, "asked": True})
+    return _Done(replace(ask.case, blocked=ground, blocked_until=until, **_NOTHING_ASKED), None, details)
+
+
+_NOTHING_ASKED: dict[str, Any] = {"block_asked": None, "block_asked_until": None, "block_asked_by": None}
+
+
+def _confirm_block(ask: _Ask) -> _Done:
+    ground, until = ask.case.block_asked, ask.case.block_asked_until
+    if ground is None or until is None:
+        raise _No("второго решения по этому сообщению ничего не ждёт")
+    if ask.actor.id == ask.case.block_asked_by:
+        raise _No("блокировку по чрезвычайному сообщению подтверждает другой человек")
+    if until <= ask.now:
+        raise _No("срок блокировки уже прошёл; пусть администратор предложит новый")
+    case = replace(ask.case, blocked=ground, blocked_until=until, **_NOTHING_ASKED)
+    return _Done(case, None, {"ground": ground, "until": until})
 
 
 def _unblock(ask: _Ask) -> _Done:
-    if ask.case.blocked is None:
+    case = ask.case
+    if case.blocked is None and case.block_asked is None:
         raise _No("автор по этому сообщению не заблокирован")
-    return _Done(replace(ask.case, blocked=None, blocked_until=None), None, {})
+    if PROGRAM in ask.actor.roles and (case.blocked_until is None or case.blocked_until > ask.now):
+        raise _No("срок блокировки ещё не прошёл")
+    details = {"ground": case.blocked or case.block_asked, "until": case.blocked_until, "reason": ask.reason()}
+    return _Done(replace(case, blocked=None, blocked_until=None, **_NOTHING_ASKED), None, details)
 
 
 def _close(ask: _Ask) -> _Done:
@@ -307,6 +358,8 @@ def _close(ask: _Ask) -> _Done:
         return _Done(replace(case, outcome="deleted"), "closed", {"outcome": "deleted"})
     if ask.facts.emergency:  # as with a refusal, one person's word is not enough
         raise _No("чрезвычайное закрывают после ответа; если тревога ложная, исправьте: correct --no-emergency")
+    if ask.second_look and ask.facts.reaction is not None:
+        raise _No("вы сами решили, что оно не чрезвычайное; закрыть без ответа может другой человек")
     if case.state in ("new", "accepted") and ask.facts.reaction == "none":
         return _Done(replace(case, outcome="none"), "closed", {"outcome": "none"})
     raise _No(
@@ -324,6 +377,7 @@ _DO: dict[str, Callable[[_Ask], _Done]] = {
     "accept": _accept,
     "route": _route,
     "return": _return,
+    "recall": _recall,
     "begin": _begin,
     "part": _part,
     "draft": _draft,

@@ -33,14 +33,20 @@ def act(
     by: str,
     now: datetime,
     version: int | None = None,
+    seen: Mapping[str, Any] | None = None,
+    actor: Actor | None = None,
 ) -> dict[str, Any]:
     """One step; the message as it is then, with `version`. Raises `Refused`, `NotFound`, `StoreError`.
 
-    `version`: which state of the message the person decided upon; None: whatever it is now.
+    `version`: which state of the message the person decided upon; None: whatever it is now. `seen`: the message as the
+    person saw it; when its words or what is said of it have changed since, nothing is done. `actor`: who acts, when it
+    is nobody of the configuration.
     """
-    person = known_actor(settings, by, now)
+    person = actor or known_actor(settings, by, now)
 
     def decide(message: Mapping[str, Any], data: Mapping[str, Any] | None) -> DeskStep:
+        if seen is not None and _decided_upon(message) != _decided_upon(seen):
+            raise Refused(f"сообщение {message['id']} изменилось, пока вы его читали; посмотрите его снова")
         facts = facts_of(message)
         found = apply(case_of(message, data, settings), facts, verb, person, args, now, settings)
         if isinstance(found, Refusal):
@@ -48,6 +54,11 @@ def act(
         return _kept(found)
 
     return store.act(id, decide, by=by, now=now, version=version)
+
+
+def _decided_upon(message: Mapping[str, Any]) -> tuple[Any, ...]:
+    fields = ("text", "emergency", "topic", "urgency", "reaction")
+    return (message["deleted_at"] is None, *(message[f] for f in fields))
 
 
 def known_actor(settings: Settings, by: str, now: datetime) -> Actor:
@@ -75,6 +86,7 @@ def facts_of(message: Mapping[str, Any]) -> Facts:
         historical=message["historical"],
         deleted=message["deleted_at"] is not None,
         author_id=message["author"]["id"],
+        calmed_by=(message.get("corrected") or {}).get("calmed_by"),
     )
 
 
@@ -116,6 +128,8 @@ def _kept(step: Step) -> DeskStep:
         deadlines=case.deadlines,
         case=dump(case),
         details=step.details,
+        blocked_until=case.blocked_until,
+        repeat_of=case.repeat_of if step.verb == "repeat" else None,
         new_reply=new,
         reply_moved=moved,
         done=case.state in ("published", "closed"),

@@ -15,7 +15,7 @@ from typing import Any
 
 from settings import ConfigError
 
-SCHEMA_VERSION = "1.1.0"
+SCHEMA_VERSION = "1.2.0"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
@@ -150,6 +150,15 @@ STEP = _object(
 
 STEPPED: dict[str, Schema] = {**MESSAGE, "step": STEP}
 
+WORD = _object(
+    "A person's word on a message; absent in older events, and where a repeat was linked without a person",
+    {
+        "verb": _text("correct, relate"),
+        **{name: STEP["properties"][name] for name in ("by", "seq", "hash")},
+        "details": {"type": "object", "description": "What the person said", "additionalProperties": True},
+    },
+)
+
 TOMBSTONE: dict[str, Schema] = {
     name: MESSAGE[name] if name != "deleted_at" else _time("When it was found deleted")
     for name in ("id", "network", "external_id", "deleted_at")
@@ -248,6 +257,8 @@ def schema(name: str | None = None, *, strict: bool = False) -> Schema:
 def _event(type_: str) -> Schema:
     about, fields = EVENTS[type_]
     event = _envelope(type_, about, _object("The payload", fields))
+    if type_ == "otklik.message.corrected":
+        event["properties"]["data"]["properties"]["step"] = WORD
     event["properties"]["subject"] = _id("Id of the message it is about; absent when there is none")
     return deepcopy(event)
 

@@ -17,7 +17,7 @@ from sqlalchemy import insert, select
 from store.assessing import clean
 from store.db import Tx
 from store.tables import audit, counters, events, micros
-from store.views import dump
+from store.views import dump, message_view
 
 _CHUNK = 1000
 
@@ -44,6 +44,13 @@ def append(
     row["hash"] = _hash(row)
     tx.execute(insert(audit).values(**row))
     return {"seq": seq, "hash": row["hash"]}
+
+
+def corrected(tx: Tx, row: Mapping[str, Any], actor: str, verb: str, details: Mapping[str, Any]) -> None:
+    """A person said something of a message that is no step of the desk: an entry, and the event that tells of it."""
+    entry = append(tx, actor, verb, row["id"], row["status"], row["status"], details)
+    step = {"verb": verb, "by": clean(actor), **entry, "details": dict(details)}
+    tx.emit("otklik.message.corrected", row["id"], dump({**message_view(row), "step": step}))
 
 
 def _hash(row: Mapping[str, Any]) -> str:
@@ -90,7 +97,7 @@ def problems(conn: Any) -> Iterator[str]:
 
 def _told(conn: Any) -> dict[int, str]:
     """Numbers and hashes as the events of the steps told them."""
-    query = select(events.c.data).where(events.c.type.in_(STEP_EVENTS))
+    query = select(events.c.data).where(events.c.type.in_((*STEP_EVENTS, "otklik.message.corrected")))
     found = {}
     for (data,) in conn.execution_options(yield_per=_CHUNK).execute(query):
         step = orjson.loads(data).get("step") or {}

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import func, literal, select, update
 
 from settings import USAGE
-from store.assessing import clean, message_event, utc
+from store.assessing import clean, utc
+from store.audit import corrected
 from store.db import Database, Tx, rows_in
 from store.errors import NotFound, StoreError
 from store.repeats import firsts, remove, succeed
@@ -66,30 +67,36 @@ def relate(db: Database, id_: int, of: int | None, *, by: str, now: datetime) ->
     """A person says which message this one repeats (None: none); the classifier does not say otherwise again."""
 
     def work(tx: Tx) -> dict[str, Any]:
-        wanted = sorted({id_, *(() if of is None else (of,))})
-        query = tx.lock(select(messages).where(~messages.c.own).order_by(messages.c.id))
-        rows = {r.id: dict(r._mapping) for r in rows_in(tx.conn, query, messages.c.id, wanted)}
-        for missing in (i for i in wanted if i not in rows):
-            raise NotFound(f"сообщения с номером «{missing}» нет; номера показывает otklik queue")
-        if id_ == of:
-            raise StoreError(f"сообщение {id_} не может повторять само себя; назовите другой номер", exit_code=USAGE)
-        row = rows[id_]
-        if of is not None and id_ in firsts(tx, [id_]):
-            raise StoreError(f"сообщение {id_} само повторяют другие; свяжите с ним сообщение {of}", exit_code=USAGE)
-        first = None if of is None else rows[of]["repeat_of"] or of
-        if first == id_:
-            raise StoreError(f"сообщение {of} само повторяет {id_}; сначала отвяжите его", exit_code=USAGE)
-        for one in {id_, *(() if of is None else (of, first))}:
-            _ensure(tx, one, rows.get(one))
-        tx.execute(update(signatures).where(signatures.c.message_id == id_).values(cluster=first or id_, by=clean(by)))
-        row["repeat_of"] = first
-        row["repeat_note"] = None if first is None else f"повтор: см. № {first} (указал человек)"
-        values = {k: row[k] for k in ("repeat_of", "repeat_note")}
-        tx.execute(update(messages).where(messages.c.id == id_).values(**values))
-        message_event(tx, "corrected", row)
+        row = point(tx, id_, of, by)
+        corrected(tx, row, by, "relate", {"of": None if of is None else str(of)})
         return plain(message_view(row))
 
     return db.transact(work, utc(now))
+
+
+def point(tx: Tx, id_: int, of: int | None, by: str) -> dict[str, Any]:
+    """Put `id_` into the cluster of `of`, or (None) into one of its own; its row as it is then."""
+    wanted = sorted({id_, *(() if of is None else (of,))})
+    query = tx.lock(select(messages).where(~messages.c.own).order_by(messages.c.id))
+    rows = {r.id: dict(r._mapping) for r in rows_in(tx.conn, query, messages.c.id, wanted)}
+    for missing in (i for i in wanted if i not in rows):
+        raise NotFound(f"сообщения с номером «{missing}» нет; номера показывает otklik queue")
+    if id_ == of:
+        raise StoreError(f"сообщение {id_} не может повторять само себя; назовите другой номер", exit_code=USAGE)
+    row = rows[id_]
+    if of is not None and id_ in firsts(tx, [id_]):
+        raise StoreError(f"сообщение {id_} само повторяют другие; свяжите с ним сообщение {of}", exit_code=USAGE)
+    first = None if of is None else rows[of]["repeat_of"] or of
+    if first == id_:
+        raise StoreError(f"сообщение {of} само повторяет {id_}; сначала отвяжите его", exit_code=USAGE)
+    for one in {id_, *(() if of is None else (of, first))}:
+        _ensure(tx, one, rows.get(one))
+    tx.execute(update(signatures).where(signatures.c.message_id == id_).values(cluster=first or id_, by=clean(by)))
+    row["repeat_of"] = first
+    row["repeat_note"] = None if first is None else f"повтор: см. № {first} (указал человек)"
+    values = {k: row[k] for k in ("repeat_of", "repeat_note")}
+    tx.execute(update(messages).where(messages.c.id == id_).values(**values))
+    return row
 
 
 def _ensure(tx: Tx, id_: int, row: Mapping[str, Any] | None) -> None:

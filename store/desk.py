@@ -15,6 +15,7 @@ from sqlalchemy import func, insert, select, update
 from settings import USAGE
 from store.assessing import DONE, clean, priority, utc
 from store.audit import append, entries
+from store.clusters import point
 from store.db import Database, Tx
 from store.errors import NotFound, StoreError
 from store.queue import number
@@ -23,7 +24,8 @@ from store.values import DeskStep
 from store.views import BLANK, dump, message_view, plain
 
 Decide = Callable[[Mapping[str, Any], Mapping[str, Any] | None], DeskStep]
-"""(the message as shown, times aware; the desk's own value, None at first) -> the step. Raises to refuse."""
+"""(the message as shown, times aware, and `corrected`; the desk's own value, None at first) -> the step. Raises to
+refuse."""
 
 
 def act(
@@ -49,10 +51,13 @@ def act(
                 f"сообщение {id_} уже изменил кто-то другой (версия {at}, а не {version}); посмотрите его и повторите",
                 exit_code=USAGE,
             )
-        step = decide(_times(message_view(row)), case["data"] if case else None)
+        seen = {**_times(message_view(row)), "corrected": row["corrected"]}
+        step = decide(seen, case["data"] if case else None)
         _save_case(tx, wanted, at, step)
         values = _columns(row, step)
         tx.execute(update(messages).where(messages.c.id == wanted).values(**values))
+        if step.repeat_of is not None:
+            values |= point(tx, wanted, number(step.repeat_of), by)
         _save_reply(tx, wanted, by, step)
         entry = append(tx, by, step.verb, wanted, step.source, step.status, step.details)
         shown = message_view({**row, **values})
@@ -70,7 +75,7 @@ def _times(view: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _save_case(tx: Tx, id_: int, version: int, step: DeskStep) -> None:
-    values = {"version": version + 1, "data": plain(step.case)}
+    values = {"version": version + 1, "data": plain(step.case), "blocked_until": utc(step.blocked_until)}
     if version == 0:
         tx.execute(insert(cases).values(message_id=id_, **values))
     else:
@@ -119,6 +124,34 @@ def show(db: Database, id_: str) -> dict[str, Any]:
             "replies": [{k: v for k, v in r.items() if k != "message_id"} for r in said],
             "log": entries(conn, wanted),
         }
+    return plain(found)
+
+
+def blocks(
+    db: Database, *, due: datetime | None = None, author_of: str | None = None, limit: int = 1000
+) -> list[dict[str, Any]]:
+    """Authors who may not write on a page, whose term ends first on top: `message_id`, `network`, `page`, `author`,
+    `ground`, `until`, `emergency`. `due`: only those whose term had ended then; `author_of`: only the author of that
+    message, on its page."""
+    m, c = messages.c, cases.c
+    query = select(m.id, m.network, m.page_id, m.author, c.data, c.blocked_until).join_from(
+        cases, messages, m.id == c.message_id
+    )
+    query = query.where(c.blocked_until.isnot(None)).order_by(c.blocked_until, m.id).limit(limit)
+    if due is not None:
+        query = query.where(c.blocked_until <= utc(due))
+    with db.read() as conn:
+        if author_of is not None:
+            of = conn.execute(select(m.network, m.page_id, m.author_id).where(m.id == number(author_of))).first()
+            if of is None or of.author_id is None:
+                return []
+            query = query.where(m.network == of.network, m.page_id == of.page_id, m.author_id == of.author_id)
+        rows = conn.execute(query).all()
+    found = []
+    for r in rows:
+        author = {k: (r.author or {}).get(k) for k in ("id", "name", "url")}
+        told = {"message_id": str(r.id), "network": r.network, "page": r.page_id, "author": author}
+        found.append({**told, "ground": r.data["blocked"], "until": r.blocked_until})
     return plain(found)
 
 

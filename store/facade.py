@@ -197,6 +197,9 @@ class Store:
     def desk(self, id: str) -> dict[str, Any]:
         return desk.show(self._db, id)
 
+    def blocks(self, *, due: datetime | None = None, author_of: str | None = None) -> list[dict[str, Any]]:
+        return desk.blocks(self._db, due=due, author_of=author_of)
+
     # --- events ------------------------------------------------------------------------------------------------------
 
     def events(self, after: int, limit: int) -> list[dict[str, Any]]:

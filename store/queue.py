@@ -16,13 +16,13 @@ from store.assessing import (
     clean,
     columns,
     expand,
-    message_event,
     raise_alerts,
     remember,
     set_places,
     stays_done,
     utc,
 )
+from store.audit import corrected
 from store.db import Database, Tx, chunks, rows_in
 from store.errors import NotFound, NotHeld, StoreError
 from store.tables import WAITING, alerts, judgements, messages, revisions
@@ -127,22 +127,42 @@ def correct(
         running = {k: datetime.fromisoformat(v) for k, v in (row["deadlines"] or {}).items()}
         if clocks is not None:
             running = {k: utc(v) for k, v in clocks(message_view({**row, "assessment": fields}), running).items()}
+        person = {"by": clean(by), "at": tx.now, "fields": sorted(expand([*before, *said]))}
+        if calmed := _calmed_by(row, fields, by):
+            person["calmed_by"] = calmed
         values = {
             **columns(fields, running, row["historical"]),
             "assessed_at": row["assessed_at"] or tx.now,
-            "corrected": {"by": clean(by), "at": tx.now, "fields": sorted(expand([*before, *said]))},
+            "corrected": person,
         }
         if stays_done(row, fields):
             values["priority"] = DONE
         tx.execute(update(messages).where(messages.c.id == wanted).values(**values))
         set_places(tx, wanted, fields)
         row.update(values)
-        message_event(tx, "corrected", row)
+        corrected(tx, row, by, "correct", _told(said))
         if row["emergency"] and not alerted_among(tx, [wanted]):
             raise_alerts(tx, [row])
         return plain(message_view(row))
 
     return db.transact(work, utc(now))
+
+
+def _calmed_by(row: Mapping[str, Any], fields: Mapping[str, Any], by: str) -> str | None:
+    """Who said that a message is no emergency after all, or that one which nobody had judged is none: what follows from
+    it needs another person (clause 9, 17)."""
+    if fields["emergency"]:
+        return None
+    if row["emergency"] or row["assessment"] is None:
+        return clean(by)
+    return (row["corrected"] or {}).get("calmed_by")
+
+
+def _told(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What the log keeps of a correction."""
+    names = ("topic", "topic_group", "urgency", "emergency", "emergency_kind", "reaction", "conduct")
+    told = {k: said[k] for k in names if k in said}
+    return {**told, "places": [p["name"] for p in said["places"]]} if "places" in said else told
 
 
 def _said(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -336,6 +336,33 @@ class CaseRow(SQLModel, table=True):
     message_id: int = _ref("messages.id", primary=True)
     version: int
     data: dict[str, Any] = _json()
+    blocked_until: datetime | None = _time_or_none()
+
+
+class Offer(SQLModel, table=True):
+    """A message that one person is deciding about; nobody else is shown it until then."""
+
+    __tablename__ = "offers"
+    message_id: int = _ref("messages.id", primary=True)
+    by: str
+    until: datetime = _time()
+
+
+class Digest(SQLModel, table=True):
+    """A digest of one division through one channel, for a time of a day: tried, and sent or not."""
+
+    __tablename__ = "digests"
+    slot: datetime = Field(sa_column=Column(Instant(), primary_key=True))
+    division: str = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
+    claimed_until: datetime = _time()
+    attempts: int = 0
+    done_at: datetime | None = _time_or_none()
+    error: str | None = Field(default=None, sa_type=Text)
+
+
+_blocked = CaseRow.__table__.c.blocked_until
+_partial("ix_cases_blocked", (_blocked, CaseRow.__table__.c.message_id), _blocked.isnot(None))
 
 
 class ReplyRow(SQLModel, table=True):
@@ -463,6 +490,8 @@ events = Event.__table__
 alerts = Alert.__table__
 sendings = Sending.__table__
 cases = CaseRow.__table__
+offers = Offer.__table__
+digests = Digest.__table__
 replies = ReplyRow.__table__
 audit = AuditRow.__table__
 runs = Run.__table__

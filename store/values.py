@@ -458,7 +458,8 @@ class ReplyMoved:
 class DeskStep:
     """One step of the desk, decided: what the store is to keep of it. `case`: the desk's own value, as plain data.
 
-    `event`: the last word of the event's type. `done`: nothing more is owed to the resident.
+    `event`: the last word of the event's type. `done`: nothing more is owed to the resident. `blocked_until`: when the
+    author may write again. `repeat_of`: the message that this one repeats, when the step says so.
     """
 
     verb: str
@@ -469,6 +470,8 @@ class DeskStep:
     deadlines: Mapping[str, datetime]
     case: Mapping[str, Any]
     details: Mapping[str, Any] = field(default_factory=dict)
+    blocked_until: datetime | None = None
+    repeat_of: str | None = None
     new_reply: NewReply | None = None
     reply_moved: ReplyMoved | None = None
     done: bool = False

@@ -8,44 +8,47 @@ from pathlib import Path
 import pytest
 
 from desk import regulation
-from desk.rights import RIGHTS, Actor, actor, permit
+from desk.rights import RIGHTS, THE_PROGRAM, Actor, actor, permit
 from desk.states import STATES, TRANSITIONS, VERBS, Refusal, verbs_from
 from desk.verbs import apply
 from settings import ConfigError, parse
 from tests.desk.test_states import ACTORS, GOOD, PEOPLE, SETTINGS, facts, fresh, walk
 from tests.store.build import NOW
 
-# Rows: actions. Columns: head, curator, administrator, executor of the division, of another one, a stranger.
+# Rows: actions. Columns: head, curator, administrator, executor of the division, of another one, a stranger, and the
+# program itself.
 MATRIX = """
-correct      . x x . . .
-accept       . . x . . .
-route        . . x . . .
-return       . . . x . .
-begin        . . . x . .
-part         . . . x . .
-draft        . . . x . .
-approve      . . x . . .
-rework       . . x . . .
-publish      . . x . . .
-notify       . . x . . .
-extend       . . x . . .
-redirect     . . x . . .
-repeat       . . x . . .
-refuse       . . x . . .
-confirm      x x . . . .
-deny         x x . . . .
-block        . . x . . .
-unblock      . . x . . .
-close        . . x . . .
-reopen       . x x . . .
-acknowledge  x x x . . .
+correct      . x x . . . .
+accept       . . x . . . .
+route        . . x . . . .
+return       . . . x . . .
+recall       . . x . . . .
+begin        . . . x . . .
+part         . . . x . . .
+draft        . . . x . . .
+approve      . . x . . . .
+rework       . . x . . . .
+publish      . . x . . . .
+notify       . . x . . . .
+extend       . . x . . . .
+redirect     . . x . . . .
+repeat       . . x . . . .
+refuse       . . x . . . .
+confirm      x x . . . . .
+deny         x x . . . . .
+block        . . x . . . .
+unblock      . . x . . . x
+close        . . x . . . .
+reopen       . x x . . . .
+acknowledge  x x x . . . .
 """
-COLUMNS = ("head", "curator", "administrator", "own", "other", "stranger")
+COLUMNS = ("head", "curator", "administrator", "own", "other", "stranger", "program")
 WHO = {
     **{role: Actor("a", duties=((role, None, "a"),)) for role in COLUMNS[:3]},
     "own": Actor("a", duties=(("executor", "zhkh", "a"),)),
     "other": Actor("a", duties=(("executor", "roads", "a"),)),
     "stranger": Actor("a"),
+    "program": THE_PROGRAM,
 }
 ROWS = [(line.split()[0], line.split()[1:]) for line in MATRIX.strip().splitlines()]
 

@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from desk.rights import Actor, actor
+from desk.rights import THE_PROGRAM, Actor, actor
 from desk.running import corrected, first_case
 from desk.states import AT_WORK, EVENTS, STATES, TRANSITIONS, VERBS, Case, Facts, Refusal, Step, dump, load, verbs_from
 from desk.verbs import _DO, apply
@@ -40,7 +40,8 @@ GOOD = {
     "draft": {"kind": "final", "text": "Воду включили."}, "rework": {"reason": "подробнее"},
     "extend": {"until": LATER, "reason": "ждём детали"}, "redirect": {"body": "Росреестр", "text": "Это к ним."},
     "repeat": {"of": "7"}, "notify": {"kind": "acknowledgement"}, "refuse": {"ground": "obscene"},
-    "deny": {"reason": "это беда"}, "block": {"ground": "spam", "until": LATER}, "reopen": {"reason": "не решено"},
+    "recall": {"reason": "ошибся"}, "deny": {"reason": "это беда"}, "block": {"ground": "spam", "until": LATER},
+    "reopen": {"reason": "не решено"},
 }  # fmt: skip
 
 
@@ -167,6 +168,64 @@ def test_an_emergency_is_refused_by_two_people_only():
     assert walk(("refuse", "adm"), about=unjudged).state == "refusal"
 
 
+def test_who_called_off_an_emergency_does_not_refuse_close_or_block_alone():
+    calmed = facts(calmed_by="adm")
+    case = walk(("refuse", "adm"), about=calmed)
+    assert case.state == "refusal" and case.asked_by == "adm"
+    assert walk(("confirm", "cur"), start=case, about=calmed).outcome == "refused"
+    assert "может другой человек" in do(fresh(), "close", "adm", facts(calmed_by="adm", reaction="none")).sentence
+    assert walk(("block", "adm"), about=calmed).blocked is None
+    others = facts(calmed_by="cur")  # two people have looked already
+    assert walk(("refuse", "adm"), about=others).outcome == "refused"
+    assert walk(("close", "adm"), about=facts(calmed_by="cur", reaction="none")).outcome == "none"
+
+
+def test_blocking_for_an_emergency_needs_two_people():
+    burning = facts(emergency=True)
+    asked = walk(("block", "adm"), about=burning)
+    assert (asked.blocked, asked.block_asked, asked.block_asked_by, asked.state) == (None, "spam", "adm", "new")
+    both = Actor("adm", duties=(("administrator", None, "adm"), ("curator", None, "adm")))
+    assert "другой человек" in apply(asked, burning, "confirm", both, {}, NOW, SETTINGS).sentence
+    assert "срок блокировки уже прошёл" in do(asked, "confirm", "cur", burning, LATER).sentence
+    done = walk(("confirm", "cur"), start=asked, about=burning)
+    assert (done.blocked, done.blocked_until, done.block_asked) == ("spam", LATER, None)
+    assert walk(("deny", "head"), start=asked, about=burning).block_asked is None
+    assert walk(("unblock", "adm"), start=asked, about=burning).block_asked is None  # taken back by whoever asked
+    for verb in ("confirm", "deny"):
+        assert "ничего не ждёт" in do(fresh(), verb, "cur").sentence
+    refusal = walk(("refuse", "adm"), start=asked, about=burning)  # of two that wait the refusal comes first
+    closed = walk(("confirm", "cur"), start=refusal, about=burning)
+    assert (closed.state, closed.block_asked) == ("closed", "spam")
+    assert walk(("confirm", "cur"), start=closed, about=burning).blocked == "spam"
+
+
+def test_the_program_unblocks_only_when_the_term_has_ended():
+    case = walk(("block", "adm"))
+    assert "ещё не прошёл" in apply(case, facts(), "unblock", THE_PROGRAM, {}, NOW, SETTINGS).sentence
+    step = apply(case, facts(), "unblock", THE_PROGRAM, {}, LATER, SETTINGS)
+    assert step.case.blocked is None and step.details["ground"] == "spam"
+    assert (
+        "это делает администратор" in apply(case, facts(), "block", THE_PROGRAM, GOOD["block"], NOW, SETTINGS).sentence
+    )
+
+
+def test_a_recall_takes_a_message_back_and_gives_no_time():
+    later = NOW + timedelta(minutes=20)
+    start = first_case(facts(), {"route": NOW + timedelta(minutes=30)}, SETTINGS)
+    routed = do(start, "route", "adm").case
+    case = do(routed, "recall", "adm", now=later).case
+    assert (case.state, case.division, set(case.running)) == ("accepted", None, {"route", "answer"})
+    assert case.deadlines["route"] == NOW + timedelta(minutes=30)
+    assert "нельзя: сообщение «в работе»" in do(walk(("begin", "z"), start=routed), "recall", "adm").sentence
+    shared = walk(("route", "adm", {"to": ["zhkh", "roads"]}), ("part", "z"))
+    assert "уже переданы" in do(shared, "recall", "adm").sentence
+    burning = facts(emergency=True)
+    asked = walk(("refuse", "adm"), about=burning)
+    back = walk(("recall", "adm"), start=asked, about=burning)
+    assert (back.state, back.ground, set(back.running)) == ("accepted", None, {"route", "answer"})
+    assert "предложил другой человек" in do(replace(asked, asked_by="x"), "recall", "adm", burning).sentence
+
+
 def test_redirection_tells_the_author_and_ends():
     case = walk(("redirect", "adm"), ("publish", "adm"), ("close", "adm"))
     assert (case.state, case.outcome) == ("closed", "redirected")
@@ -282,9 +341,13 @@ TAKEN: set[tuple[str, str, str]] = set()
 class Messages(RuleBasedStateMachine):
     """Any verb, by anybody, with any arguments, at any time."""
 
-    @initialize(emergency=st.booleans(), historical=st.booleans(), reaction=st.sampled_from(["required", "none"]))
-    def begin(self, emergency, historical, reaction):
-        self.facts = facts(emergency=emergency, historical=historical, reaction=reaction)
+    @initialize(
+        emergency=st.booleans(), historical=st.booleans(), reaction=st.sampled_from(["required", "none"]),
+        calmed_by=st.sampled_from([None, "adm", "cur"]),
+    )  # fmt: skip
+    def begin(self, emergency, historical, reaction, calmed_by):
+        calmed_by = None if emergency else calmed_by
+        self.facts = facts(emergency=emergency, historical=historical, reaction=reaction, calmed_by=calmed_by)
         self.case, self.now = fresh(self.facts), NOW
 
     @rule(
@@ -336,12 +399,20 @@ class Messages(RuleBasedStateMachine):
             return
         allowed = [t for t in TRANSITIONS if t.verb == verb and before.state in t.sources]
         assert (found.case.state, found.event) in {(t.target or before.state, t.event) for t in allowed}
-        if verb in ("accept", "route", "approve", "publish", "refuse", "extend", "close", "block"):
+        if verb in ("accept", "route", "approve", "publish", "refuse", "extend", "close", "block", "recall"):
             assert who == "adm"
         if verb in ("begin", "draft"):
             assert OF[before.division] == who
-        if verb == "refuse" and about.emergency:
+        if verb == "refuse" and (about.emergency or about.calmed_by == who):
             assert found.case.state == "refusal"
+        if verb == "block" and (about.emergency or about.calmed_by == who):
+            assert found.case.blocked == before.blocked and found.case.block_asked_by == who
+        if verb == "confirm":
+            assert who not in (before.asked_by, before.block_asked_by) or before.state == "refusal"
+        if about.emergency and found.case.outcome == "refused" and before.outcome != "refused":
+            assert verb == "confirm" and before.asked_by and who != before.asked_by
+        if about.emergency and found.case.blocked and not before.blocked:
+            assert verb == "confirm" and who != before.block_asked_by
         assert load(plain(dump(found.case))) == found.case
         self.case = found.case
         TAKEN.add((verb, before.state, found.case.state))

@@ -149,7 +149,11 @@ def test_a_correction_is_shown_remembered_and_told(full):
     after = full.last_seq()
     found = full.correct("2", {"topic": "gas", "topic_group": "housing", "places": ["Ялак"]}, by="ivanova", now=SOON)
     assert (found["topic"], found["topic_confidence"], found["places"][0]["name"]) == ("gas", 1.0, "Ялак")
-    assert types(full, after) == ["message.corrected"] and full.events(after, 1)[0]["data"] == found
+    told = full.events(after, 1)[0]["data"]
+    step = told.pop("step")
+    assert types(full, after) == ["message.corrected"] and told == found
+    assert (step["verb"], step["by"], step["details"]["topic"]) == ("correct", "ivanova", "gas")
+    assert [(e["verb"], e["seq"]) for e in full.desk("2")["log"]] == [("correct", step["seq"])]
     history = full.message("2", full=True)["history"]
     assert [(h["by"], h["assessment"]["topic"]) for h in history] == [("classifier", "water"), ("ivanova", "gas")]
     assert history[1]["at"] == "2026-11-24T09:30:00Z"

@@ -1,0 +1,90 @@
+"""Blocked authors (clause 10): the term of a blocking, its end, the list of them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from desk.calendar import calendar_of
+from desk.clocks import due
+from desk.clocks import term as term_of
+from desk.rights import THE_PROGRAM
+from desk.text import NETWORKS, link, moment, plain, when
+from desk.verbs import BLOCK_GROUNDS
+from desk.work import act
+from settings import ConfigError, OtklikError, Settings
+
+if TYPE_CHECKING:
+    from store import Store
+
+log = logging.getLogger("otklik.desk")
+
+
+def end_of(text: str, now: datetime, settings: Settings) -> datetime:
+    """When a blocking for the term `text` ("30d", "10wd") ends. Raises ConfigError for what is no term."""
+    try:
+        if not re.fullmatch(r"\d{1,4}(m|h|d|wm|wh|wd)", text.strip(), re.ASCII):
+            raise ValueError
+        return due(now, term_of(text.strip()), calendar_of(settings))
+    except (ValueError, OverflowError):
+        raise ConfigError(f"--for {text[:40]}: нужен срок, например 12h, 30d или 10wd (рабочие дни)") from None
+
+
+def lift_due(store: Store, settings: Settings, now: datetime) -> list[dict[str, Any]]:
+    """Unblock those whose term has ended, each with its entry in the log; what was lifted, as `Store.blocks` lists it.
+
+    One that fails (somebody was quicker, the message is gone) holds up no other.
+    """
+    lifted = []
+    for found in store.blocks(due=now):
+        try:
+            id = found["message_id"]
+            act(store, settings, id, "unblock", {"reason": "срок вышел"}, by=THE_PROGRAM.id, now=now, actor=THE_PROGRAM)
+        except OtklikError as e:
+            log.warning("message %s: its author was not unblocked: %s", found["message_id"], e)
+        else:
+            lifted.append(found)
+    return lifted
+
+
+def told(found: Sequence[Mapping[str, Any]]) -> str:
+    """One sentence on what was lifted: it has to be done on the page as well."""
+    ids = ", ".join(str(b["message_id"]) for b in found[:10])
+    return f"срок блокировки вышел по сообщениям {ids}: снимите её и на самой странице"
+
+
+def table(
+    found: Sequence[Mapping[str, Any]],
+    titles: Mapping[tuple[str, str], str],
+    *,
+    zone: str,
+    now: datetime,
+    lifted: bool = False,
+) -> RenderableType:
+    """The list for a terminal: who, where, for what, until when, and what is to be done by hand."""
+    from desk.show import _table
+
+    if not found:
+        return Text("Никого не разблокировано." if lifted else "Никто не заблокирован.", style="dim")
+    out = _table(("№", {"justify": "right", "no_wrap": True}), ("До", {"no_wrap": True}), "Кто и где", "За что")
+    for b in found:
+        author, where = b["author"], (b["network"], b["page"])
+        page = plain(titles.get(where) or b["page"])
+        who = Text(plain(author["name"]) or "автор без имени")
+        who.append(f"\n{page} ({NETWORKS.get(b['network'], plain(b['network']))})", style="dim")
+        if address := link(author["url"]):
+            who.append(f"\n{address}", style="dim")
+        over = (end := moment(b["until"])) is not None and end <= now
+        until = Text(when(b["until"], zone), style="bold red" if over else "")
+        if lifted:
+            until.append("\nснято; снимите на странице", style="not bold")
+        elif over:
+            until.append("\nсрок вышел", style="not bold")
+        out.add_row(plain(b["message_id"]), until, who, Text(BLOCK_GROUNDS.get(b["ground"], plain(b["ground"]))))
+    return out
