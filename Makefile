@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak bench lint format transcript schema regulation clean
+.PHONY: demo test soak bench lint format transcript schema regulation networks clean
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("otklik needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -31,6 +31,9 @@ schema: $(VENV)/.ready
 
 regulation: $(VENV)/.ready
 	$(BIN)/python -m desk.regulation docs/regulation.md
+
+networks: $(VENV)/.ready
+	$(BIN)/python -m collectors.networks docs/networks.md
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

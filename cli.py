@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from classifier import commands as model_commands
+from collectors import commands as collector_commands
 from console import (
     By,
     Json,
@@ -65,6 +66,7 @@ for _name, _sub in (
     ("store", store_commands.app),
 ):
     app.add_typer(_sub, name=_name)
+app.command("networks")(collector_commands.networks)
 
 
 # --- what every command shares ----------------------------------------------------------------------------------------

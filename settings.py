@@ -24,7 +24,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationError,
+    create_model,
     field_validator,
     model_validator,
 )
@@ -353,7 +355,7 @@ class StoreSettings(_Section):
 
 
 class Network(_Section):
-    """What every network has; what only one has goes to `options`, checked by its collector."""
+    """What every network has. Keys of one network alone stand in its own section below (`NETWORKS`)."""
 
     enabled: bool = True
     token: Token | None = None
@@ -365,7 +367,75 @@ class Network(_Section):
     timeout: Seconds = 30.0
     retries: int = Field(default=5, ge=0, le=20)
     max_wait: Seconds = 120.0
+
+
+class ForeignNetwork(Network):
+    """A network of another package: what only it has goes to `options`, checked by its collector."""
+
     options: dict[str, Any] = {}
+
+
+class VkNetwork(Network):
+    pass
+
+
+class OkNetwork(Network):
+    pass
+
+
+class InstagramNetwork(Network):
+    pass
+
+
+class FacebookNetwork(Network):
+    pass
+
+
+class XNetwork(Network):
+    pass
+
+
+class TelegramNetwork(Network):
+    pass
+
+
+class MaxNetwork(Network):
+    pass
+
+
+class YoutubeNetwork(Network):
+    pass
+
+
+class RutubeNetwork(Network):
+    pass
+
+
+NETWORKS: dict[str, type[Network]] = {
+    "vk": VkNetwork,
+    "ok": OkNetwork,
+    "instagram": InstagramNetwork,
+    "facebook": FacebookNetwork,
+    "x": XNetwork,
+    "telegram": TelegramNetwork,
+    "max": MaxNetwork,
+    "youtube": YoutubeNetwork,
+    "rutube": RutubeNetwork,
+}
+"""The networks of the vocabulary and the keys of each."""
+
+
+_KNOWN_NETWORKS = create_model("Networks", __base__=_Section, **{name: (cls, cls()) for name, cls in NETWORKS.items()})  # type: ignore[call-overload]
+_FOREIGN_NETWORKS = TypeAdapter(dict[Name, ForeignNetwork])
+
+
+def _networks(value: Any) -> Any:
+    """Each network by its own section; errors keep their place."""
+    if not isinstance(value, dict):
+        return value
+    known = _KNOWN_NETWORKS.model_validate({k: v for k, v in value.items() if k in NETWORKS})
+    foreign = _FOREIGN_NETWORKS.validate_python({k: v for k, v in value.items() if k not in NETWORKS})
+    return {k: getattr(known, k) if k in NETWORKS else foreign[k] for k in value}
 
 
 Include = Literal["posts", "photos", "videos", "topics"]
@@ -596,7 +666,7 @@ class Classifier(_Section):
 class Settings(_Section):
     organisation: Organisation = Organisation()
     store: StoreSettings = StoreSettings()
-    networks: dict[Name, Network] = {}
+    networks: Annotated[dict[Name, Network], BeforeValidator(_networks)] = {}
     pages: list[Page] = []
     collect: Collect = Collect()
     classifier: Classifier = Classifier()
@@ -766,6 +836,8 @@ def _known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str
     import typing
 
     here: Any = model
+    if path[0] == "networks" and len(path) > 2:
+        here, path = NETWORKS.get(str(path[1]), ForeignNetwork), path[2:]
     for part in path[:-1]:
         if isinstance(here, type) and issubclass(here, BaseModel):
             here = here.model_fields[str(part)].annotation if str(part) in here.model_fields else None

@@ -15,14 +15,32 @@ if TYPE_CHECKING:
     from settings import Settings
 
 GROUP = "otklik.collectors"
-BUILTIN = {"vk": "collectors.vk:VkCollector"}
+BUILTIN = {
+    "vk": "collectors.vk:VkCollector",
+    "ok": "collectors.ok:OkCollector",
+    "instagram": "collectors.instagram:InstagramCollector",
+    "facebook": "collectors.facebook:FacebookCollector",
+    "x": "collectors.x:XCollector",
+    "telegram": "collectors.telegram:TelegramCollector",
+    "max": "collectors.max:MaxCollector",
+    "youtube": "collectors.youtube:YoutubeCollector",
+    "rutube": "collectors.rutube:RutubeCollector",
+}
+"""The networks of the vocabulary; one whose module is not there (yet) counts as having no collector."""
+
+
+def builtin() -> dict[str, str]:
+    """The built-in networks that have a collector -> where its class is ("module:Class")."""
+    from importlib.util import find_spec
+
+    return {name: place for name, place in BUILTIN.items() if find_spec(place.partition(":")[0]) is not None}
 
 
 def available() -> dict[str, str]:
     """Name of each network that has a collector -> where its class is ("module:Class"); a built-in one wins."""
     from importlib.metadata import entry_points
 
-    return {e.name: e.value for e in entry_points(group=GROUP)} | BUILTIN
+    return {e.name: e.value for e in entry_points(group=GROUP)} | builtin()
 
 
 def load(name: str) -> type[Collector]:
@@ -33,8 +51,8 @@ def load(name: str) -> type[Collector]:
     from collectors.contract import Collector
     from settings import ConfigError
 
-    if name in BUILTIN:
-        module, _, attribute = BUILTIN[name].partition(":")
+    if name in (own := builtin()):
+        module, _, attribute = own[name].partition(":")
         return getattr(import_module(module), attribute)
     entry: EntryPoint | None = next(iter(entry_points(group=GROUP, name=name)), None)
     if entry is None:

@@ -97,16 +97,31 @@ class Stopped(CollectError):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a network's API can do; shown by `otklik networks`. `reply`: answers are published through it."""
+    """What a network's API can do, read by people (`otklik networks`) and by the contract's tests.
 
+    `posts`: publications can be listed. `history`: what was written before the first run can be read; without it
+    comments are only told as they are written (`push`), and once. `counters`: a post tells how many comments it has.
+    `replies`: which comment a reply answers is told. `depth`: to so many levels (2: a reply to a reply hangs under the
+    top comment; None: however deep). `edits`, `deletions`: can be seen. `attachments`: come with comments.
+    `reply`, `hide`, `block`: a person's deed can be carried out. `push`: the network tells of news by itself.
+    `cost`, `note`: limits and money, and what else one should know (short, Russian).
+    """
+
+    posts: bool = True
+    comments: bool = True
+    history: bool = True
     counters: bool = False
     replies: bool = False
+    depth: int | None = None
     edits: bool = False
     deletions: bool = False
+    attachments: bool = True
     reply: bool = False
     hide: bool = False
     block: bool = False
     push: bool = False
+    cost: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +266,13 @@ class Collector(ABC):
 
         A network that can read several at the price of one call does so now and keeps what came for those calls; what
         fails here is simply asked again by `comments`. About 25 posts at a time.
+        """
+
+    def landed(self, page: PageRef) -> None:  # noqa: B027
+        """All that was yielded of this page so far is in the store: what the network keeps for us may be let go.
+
+        Called when a page's turn is over, after what came is committed, whether or not the turn ended well. A network
+        that tells each piece of news only once and for a short time confirms it here and nowhere else.
         """
 
     @abstractmethod

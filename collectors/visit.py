@@ -82,6 +82,7 @@ class Visit:
             self.tally.problem(Outcome.partial, "время запуска вышло; остальное возьмёт следующий запуск")
         finally:
             self.buffer.flush()
+            self.collector.landed(self.page)
 
     def _read(self, todo: list[tuple[Post, PostState | None, bool]], now: datetime) -> None:
         failures = 0

@@ -52,7 +52,15 @@ class VkCollector(Collector):
     api = "https://api.vk.ru/method/"
     hosts = frozenset({"api.vk.ru", "api.vk.com"})
     requests_per_second = 3.0
-    capabilities = Capabilities(counters=True, replies=True, edits=True, deletions=True, reply=True)
+    capabilities = Capabilities(
+        counters=True,
+        replies=True,
+        edits=True,
+        deletions=True,
+        reply=True,
+        cost="бесплатно; 3 запроса в секунду",
+        note="фото и видео — только с токеном пользователя",
+    )
     max_reply = MAX_REPLY
     prices = Prices(posts=100, counters=2500, comments=100)
 

@@ -2,8 +2,9 @@
 
 Nothing is believed by its word alone: what the counter says, what was seen and what is stored are compared. A comment
 that an exhaustive walk did not meet is deleted when the sums agree. When they do not (the network counts more than it
-shows, or shows nothing any more of many), the walk only remembers which were absent: the next exhaustive walk that
-finds the very same is the second witness. Some counters are too high for ever, so agreement can't be waited for.
+shows, has no counter at all, or shows nothing any more of many), the walk only remembers which were absent: the next
+exhaustive walk that finds the very same is the second witness. Some counters are too high for ever, so agreement can't
+be waited for.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def walk_post(visit: Visit, post: Post, state: PostState | None, full: bool) -> 
     doubt = note.doubt if not walk.exhaustive else None
     deleted = sight.absent
     emptied = len(deleted) >= MANY and not sight.live
-    if deleted and (gap or emptied) and doubt_of(deleted, gap) != note.doubt:
+    if deleted and (gap is None or gap or emptied) and doubt_of(deleted, gap) != note.doubt:
         doubt, deleted = doubt_of(deleted, gap), set()
         if emptied:
             visit.tally.problem(Outcome.partial, f"{name}: {EMPTIED}")

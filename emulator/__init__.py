@@ -13,6 +13,8 @@ _HOMES = {
     "World": "emulator.world",
     "Shaker": "emulator.world",
     "Clock": "emulator.world",
+    "Face": "emulator.face",
+    "face_of": "emulator.face",
     "Plan": "emulator.faults",
     "ALL_FAULTS": "emulator.faults",
     "Behaviour": "emulator.vk",

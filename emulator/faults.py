@@ -39,8 +39,8 @@ KINDS: dict[str, str] = {
     "reset": "the connection is reset instead of an answer",
     "close": "the connection is closed without an answer",
     "json": "a body that is not JSON",
-    "shape": "JSON of another shape: neither `response` nor `error`",
-    "null": "`response` is null",
+    "shape": "JSON of another shape than the network's answers have",
+    "null": "an answer that says nothing (VK: `response` is null)",
     "huge": "the right body with so many bytes of white space before it",
     "counter": "counters in the answer are off by this",
     "hollow": "no items, whatever the counter says",
@@ -99,6 +99,8 @@ def _value(kind: str, raw: Any) -> Any:
         if any(ord(c) < 33 for c in str(raw)):
             raise ConfigError("план сбоев: в адресе redirect есть пробелы или управляющие символы; уберите их")
         return str(raw)
+    if kind == "error" and re.fullmatch(r"[A-Za-z][\w.-]{2,60}", str(raw)):
+        return str(raw)  # some networks call their errors by words
     if kind not in _DEFAULT:
         raise ConfigError(f"план сбоев: у {kind} нет значения; напишите без «={raw}»")
     try:
@@ -311,8 +313,7 @@ VK_CODES: dict[int, str] = {
 }
 """The codes a caller of our methods can meet: all global ones, and those of the methods themselves."""
 
-ALL_FAULTS: tuple[str, ...] = (
-    *(f"error={code}" for code in VK_CODES),
+WIRE_FAULTS: tuple[str, ...] = (
     *(f"http={status}" for status in ("400", "401", "403", "404", "408", "429", "429,1", "500", "502", "503", "504")),
     "redirect=http://127.0.0.1:9/",
     "truncate=0",
@@ -334,4 +335,13 @@ ALL_FAULTS: tuple[str, ...] = (
     "hollow",
     "shift=3",
 )
-"""Every kind of fault with telling values, to be put behind `METHOD:`."""
+"""Every kind of fault but the network's own errors, with telling values, to be put behind `METHOD:`."""
+
+SOME_FAULTS: tuple[str, ...] = (
+    "http=404", "http=429,1", "http=502", "redirect=http://127.0.0.1:9/", "truncate=0.5", "slow=0.02", "html", "type",
+    "empty", "reset", "json", "shape", "null", "counter=7", "hollow", "shift=3",
+)  # fmt: skip
+"""One of each sort, for networks whose transport is the shared one."""
+
+ALL_FAULTS: tuple[str, ...] = (*(f"error={code}" for code in VK_CODES), *WIRE_FAULTS)
+"""Every kind of fault of VK."""

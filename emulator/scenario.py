@@ -441,6 +441,7 @@ def generate(
     edited: float = 0.02,
     pool: str = "mixed",
     people: int = 200,
+    network: str = "vk",
 ) -> World:
     """A big world: `comments` altogether, spread unevenly over `posts` a page; the same for the same arguments.
 
@@ -450,7 +451,7 @@ def generate(
     """
     rng = random.Random(seed)
     now = time.time() if start is None else start
-    world = World("vk", clock=Clock(now, frozen=frozen), start=now)
+    world = World(network, clock=Clock(now, frozen=frozen), start=now)
     authors = _population(world, rng, people)
     every: list[Post] = []
     span = days * 86400

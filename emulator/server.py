@@ -25,17 +25,16 @@ from email.utils import formatdate
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import orjson
 
+from emulator.face import Answer, Call, face_of
 from emulator.faults import CONTENT, Fault, Plan
-from emulator.vk import Behaviour, VkFace
 from emulator.wire import dumps
 from emulator.world import World
 from settings import ConfigError, OtklikError, os_problem
 
-FACES: dict[str, type[VkFace]] = {"vk": VkFace}
 MAX_LINE = 16 * 1024
 MAX_HEADERS = 100
 MAX_BODY = 2 * 2**20
@@ -56,7 +55,7 @@ class _Bad(Exception):
         self.status = status
 
 
-class _Request:
+class Request:
     """One parsed request: `verb`, `path`, `query` and `form` as texts, `headers` in lower case."""
 
     __slots__ = ("body", "headers", "keep", "path", "query", "verb")
@@ -104,15 +103,13 @@ class Emulator:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        behaviour: Behaviour | None = None,
+        behaviour: Any = None,
         tokens: Mapping[str, str] | None = None,
         rates: Mapping[str, float] | None = None,
         observer: Callable[[str, dict[str, str], str, dict[str, Any]], None] | None = None,
     ) -> None:
-        if network not in FACES:
-            raise ConfigError(f"эмулятора сети {network} нет; есть: {', '.join(FACES)}")
         self.world = world
-        self.face = FACES[network](world, behaviour=behaviour, tokens=tokens, rates=rates)
+        self.face = face_of(network)(world, behaviour=behaviour, tokens=tokens, rates=rates)
         self.face.observer = observer
         self.plan = Plan.parse(faults)
         self.requests: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
@@ -161,8 +158,13 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """The base address of the API: "http://127.0.0.1:PORT/method/"."""
-        return f"http://127.0.0.1:{self.port}/method/"
+        """The base address of the API, for VK "http://127.0.0.1:PORT/method/"."""
+        return f"{self.root}{self.face.prefix}"
+
+    @property
+    def root(self) -> str:
+        """ "http://127.0.0.1:PORT", under which `/_otklik/` lies."""
+        return f"http://127.0.0.1:{self.port}"
 
     def token(self, kind: str = "user") -> str:
         """A token of this kind that the network accepts."""
@@ -190,27 +192,27 @@ class Emulator:
 
     # -- answering -----------------------------------------------------------------------------------------------------
 
-    def handle(self, request: _Request, out: _Out) -> None:
+    def handle(self, request: Request, out: _Out) -> None:
         """Answer one request; raises _Bad for one that makes no sense."""
         if not _HOST.fullmatch(request.headers.get("host", "")):
             # A web page whose name was made to point to loopback must not reach us.
             raise _Bad(403)
         if request.path.startswith("/_otklik/"):
             self._admin(request, out)
-        elif request.path.startswith("/method/") and request.verb in ("GET", "POST"):
-            self._api(unquote(request.path[8:]), request, out)
-        else:
+            return
+        call = self.face.read(request) if request.path.startswith(self.face.prefix) else None
+        if call is None:
             raise _Bad(404 if request.verb in ("GET", "POST", "HEAD") else 405)
+        self._api(call, out)
 
-    def _api(self, method: str, request: _Request, out: _Out) -> None:
-        params = request.params()
-        method = method[:100]
+    def _api(self, call: Call, out: _Out) -> None:
+        method = call.method
         fault = self.plan.pick(method)
         of_content = fault is not None and (fault.kind in CONTENT or fault.kind == "error")
         entry = {
             "method": method,
-            "params": {k: v[:LOG_VALUE] for k, v in params.items() if k != "access_token"},
-            "token": self.face.kind(params.get("access_token", "")),
+            "params": {k: v[:LOG_VALUE] if isinstance(v, str) else v for k, v in call.params.items()},
+            "token": self.face.kind(call.token),
             "status": 200,
             "fault": None if fault is None else str(fault),
         }
@@ -225,12 +227,13 @@ class Emulator:
             return
         if fault is not None and fault.kind == "slow":
             time.sleep(fault.value)
-        answer = self.face.answer(method, params, self.plan, fault if of_content else None)
-        if fault is not None and fault.kind == "null":
-            answer = {"response": None}
-        out.send_faulty(dumps(answer), None if of_content else fault)
+        answer = self.face.handle(call, self.plan, fault if of_content else None)
+        if fault is not None and fault.kind in ("null", "shape"):
+            answer = Answer(self.face.null if fault.kind == "null" else self.face.shape)
+        entry["status"] = answer.status
+        out.send_faulty(dumps(answer.body), None if of_content else fault, answer.status, answer.headers)
 
-    def _admin(self, request: _Request, out: _Out) -> None:
+    def _admin(self, request: Request, out: _Out) -> None:
         what = request.path.removeprefix("/_otklik/")
         query = _pairs(request.query)
         if what in ("ledger", "calls", "requests", "clock"):
@@ -301,10 +304,12 @@ class _Out:
     def send(self, status: int, body: bytes, kind: str = _JSON, more: Mapping[str, str] | None = None) -> None:
         self._sock.sendall(self._top(status, len(body), kind, more or {}) + (b"" if self._head else body))
 
-    def send_faulty(self, body: bytes, fault: Fault | None) -> None:
+    def send_faulty(
+        self, body: bytes, fault: Fault | None, status: int = 200, more: Mapping[str, str] | None = None
+    ) -> None:
         kind = fault.kind if fault is not None else ""
-        if fault is None or kind in ("slow", "null"):
-            self.send(200, body)
+        if fault is None or kind in ("slow", "null", "shape"):
+            self.send(status, body, more=more)
         elif kind == "redirect":
             self.send(302, b"", "text/plain", {"Location": str(fault.value)})
         elif kind == "html":
@@ -315,8 +320,6 @@ class _Out:
             self.send(200, b"")
         elif kind == "json":
             self.send(200, b'{"response":{"count":1,"items":[{"id":1,}]')
-        elif kind == "shape":
-            self.send(200, b'{"ok":true,"result":[]}')
         elif kind == "truncate":
             self.keep = False
             sent = min(len(body) - 1, int(len(body) * fault.value))
@@ -386,7 +389,7 @@ class _Handler(socketserver.StreamRequestHandler):
             raise _Bad(431)
         return line
 
-    def _read(self) -> _Request | None:
+    def _read(self) -> Request | None:
         first = self._line()
         if first in (b"\r\n", b"\n"):
             first = self._line()
@@ -422,7 +425,7 @@ class _Handler(socketserver.StreamRequestHandler):
         path, _, query = target.partition("?")
         asked = headers.get("connection", "").lower()
         keep = asked != "close" and (version == "HTTP/1.1" or asked == "keep-alive")
-        return _Request(verb, path, query, headers, body, keep)
+        return Request(verb, path, query, headers, body, keep)
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -471,19 +474,19 @@ def serve(
 ) -> None:
     """Run an emulator until interrupted (or `stop` is set).
 
-    `scenario`: a file, None for the built-in one. `at`: the scenario's mark to begin at. `limits`: VK's real request
-    limits. `say` gets the lines for people; the first one is the address alone.
+    `scenario`: a file, None for the built-in one. `at`: the scenario's mark to begin at. `limits`: the network's real
+    request limits. `say` gets the lines for people; the first one is the address alone.
     """
     from emulator.scenario import load
-    from emulator.vk import REAL_RATES, TOKENS
 
+    face = face_of(network)
     world = load(scenario, network=network, at=at)
-    with Emulator(world, faults, network, port=port, rates=REAL_RATES if limits else None) as emulator:
+    with Emulator(world, faults, network, port=port, rates=face.real_rates if limits else None) as emulator:
         say(emulator.url)
-        for token, kind in TOKENS.items():
+        for token, kind in face.known.items():
             say(f"токен ({kind}): {token}")
         marks = ", ".join(sorted(world.marks, key=lambda m: world.marks[m]))
-        base = emulator.url.removesuffix("method/")
+        base = f"{emulator.root}/"
         say(f"отметки времени: {marks or 'нет'}; вперёд: curl -X POST '{base}_otklik/advance?to=ОТМЕТКА'")
         say(f"как было на самом деле: {base}_otklik/ledger; остановить: Ctrl+C")
         with contextlib.suppress(KeyboardInterrupt):

@@ -7,17 +7,21 @@ What the schema leaves open is a `Behaviour`: a collector has to live with every
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
 
 import emulator.vk_methods  # noqa: F401  (fills METHODS)
 from emulator import vkscript
+from emulator.face import Answer, Call, Face
 from emulator.faults import VK_CODES, Fault, Plan
 from emulator.vk_params import COMMON, METHODS, ApiError, check_version, read_values, version_number
 from emulator.wire import dumps
-from emulator.world import THREADED, Comment, Page, Post, Shaker, Shown, World, shown
+from emulator.world import THREADED, VK_NAMING, Comment, Page, Post, Shaker, Shown, World, shown
+
+if TYPE_CHECKING:
+    from emulator.server import Request
 
 VERSION = "5.199"
 USER_TOKEN, GROUP_TOKEN, SERVICE_TOKEN = "otklik-user-token", "otklik-group-token", "otklik-service-token"
@@ -57,13 +61,20 @@ class Behaviour:
     token_owner: int = 1
 
 
-class VkFace:
-    """Answers API calls about a world. Thread-safe: one call at a time.
+class VkFace(Face):
+    """Answers API calls about a world, those inside `execute` too.
 
     `tokens`: token -> kind (user, group, service). `rates`: kind -> requests a second; empty: no limit.
     """
 
     network = "vk"
+    naming = VK_NAMING
+    prefix = "/method/"
+    known = TOKENS
+    real_rates = REAL_RATES
+    codes = tuple(VK_CODES)
+    null: ClassVar = {"response": None}
+    shape: ClassVar = {"ok": True, "result": []}
 
     def __init__(
         self,
@@ -74,22 +85,28 @@ class VkFace:
         rates: Mapping[str, float] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.world = world
-        self.behaviour = behaviour or Behaviour()
-        self.tokens = dict(TOKENS if tokens is None else tokens)
-        self.rates = dict(rates or {})
-        self.inner_calls: Counter[str] = Counter()
-        self.observer: Callable[[str, dict[str, str], str, dict[str, Any]], None] | None = None
-        self._monotonic = monotonic
-        self._recent: dict[str, deque[float]] = {}
+        super().__init__(world, behaviour=behaviour or Behaviour(), tokens=tokens, rates=rates, monotonic=monotonic)
         self._guids: dict[tuple[str, str], tuple[float, Any]] = {}
         self._plan = Plan()
 
     # -- one call ------------------------------------------------------------------------------------------------------
 
-    def kind(self, token: str) -> str:
-        """What kind of token this is; "none" when VK does not know it."""
-        return self.tokens.get(token, "none")
+    def read(self, request: Request) -> Call | None:
+        if request.verb not in ("GET", "POST"):
+            return None
+        params = request.params()
+        token = params.pop("access_token", "")
+        return Call(unquote(request.path[len(self.prefix) :])[:100], params, token, request.verb, request.path)
+
+    def handle(self, call: Call, plan: Plan, fault: Fault | None = None) -> Answer:
+        params = dict(call.params) | ({"access_token": call.token} if call.token else {})
+        return Answer(self.answer(call.method, params, plan, fault))
+
+    def run(self, call: Call) -> Any:
+        return self._call(call.method, call.params, self.kind(call.token))
+
+    def refuse(self, refusal: Any, call: Call) -> Answer:
+        return Answer({"error": self.error(ApiError(int(refusal.code)), call.method, call.params)})
 
     def answer(self, method: str, params: Mapping[str, str], plan: Plan, fault: Fault | None = None) -> dict[str, Any]:
         """The whole answer to one HTTP call: `{"response": …}` or `{"error": …}`.
@@ -108,7 +125,7 @@ class VkFace:
                 kind = self.kind(token)
                 if kind == "none":
                     raise ApiError(5, "invalid access_token (4).")
-                self._limit(token, kind)
+                self._limit(token)
                 check_version(own)
                 if method == "execute":
                     result = self._execute(own, kind)
@@ -141,17 +158,8 @@ class VkFace:
             body["redirect_uri"] = "https://m.vk.ru/login?act=security_check"
         return body | error.more
 
-    def _limit(self, token: str, kind: str) -> None:
-        rate = self.rates.get(kind)
-        if not rate:
-            return
-        now = self._monotonic()
-        recent = self._recent.setdefault(token, deque())
-        while recent and now - recent[0] >= 1.0:
-            recent.popleft()
-        if len(recent) >= rate:
-            raise ApiError(6)
-        recent.append(now)
+    def too_fast(self) -> ApiError:  # type: ignore[override]
+        return ApiError(6)
 
     def _call(self, method: str, params: Mapping[str, str], kind: str, fault: Fault | None = None) -> Any:
         """The `response` of one method."""
@@ -299,3 +307,6 @@ def _empty(response: Any) -> None:
         for key in ("items", "profiles", "groups"):
             if key in response:
                 response[key] = []
+
+
+FACE = VkFace

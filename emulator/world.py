@@ -189,12 +189,26 @@ def shown(post: Post, depth: int, thread_stubs: bool = True) -> Shown:
 class Naming:
     """The external ids of a network, the same that its collector makes.
 
-    `mention`: how a flat list without links says in the text whom it answers.
+    `mention`: how a flat list without links says in the text whom it answers. `page`: the page's id. `depth`: how many
+    levels the network's parents tell (2: all below a top comment answer that one); None: each its own.
     """
 
     post: Callable[[Post], str]
     comment: Callable[[Comment], str]
     mention: Callable[[Comment, str], str] | None = None
+    page: Callable[[Page], str] = lambda page: page.id
+    depth: int | None = None
+
+    def parent(self, comment: Comment) -> Comment | None:
+        """Whom a comment answers as far as the network tells."""
+        line: list[Comment] = []
+        above = comment.parent
+        while above is not None:
+            line.append(above)
+            above = above.parent
+        if not line or self.depth == 1:
+            return None
+        return line[0] if self.depth is None else line[max(0, len(line) - self.depth + 1)]
 
 
 _WORD = {"post": "wall", "photo": "photo", "video": "video", "topic": "topic"}
@@ -215,8 +229,17 @@ def _vk_mention(comment: Comment, name: str) -> str:
     return f"[{who}:bp{comment.post.page.id}_{comment.id}|{name}], "
 
 
-NAMING: dict[str, Naming] = {"vk": Naming(_post_name, _vk_comment_name, _vk_mention)}
-_PLAIN = Naming(_post_name, lambda c: f"{_post_name(c.post)}_{c.id}")
+VK_NAMING = Naming(_post_name, _vk_comment_name, _vk_mention)
+
+
+def naming_of(network: str) -> Naming:
+    """How a network writes ids; a network without a face of its own gets plain ones."""
+    from emulator.face import face_of
+
+    try:
+        return face_of(network).naming
+    except ConfigError:
+        return Naming(_post_name, lambda c: f"{_post_name(c.post)}_{c.id}")
 
 
 class World:
@@ -235,7 +258,7 @@ class World:
         self.pages: dict[str, Page] = {}
         self.authors: dict[int, Author] = {}
         self.mutator: Callable[[World, str], None] | None = None
-        self._naming = NAMING.get(network, _PLAIN)
+        self.naming = naming_of(network)
         self._last: dict[tuple[str, str], int] = {}
         self._pending: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -318,11 +341,11 @@ class World:
         """A new comment or reply (`parent`); in a topic, a flat list, the text itself names whom it answers."""
         with self.lock:
             if post.kind == "topic" and parent is not None:
-                if self._naming.mention is None:
+                if self.naming.mention is None:
                     parent = None
                 else:
                     known = self.authors.get(parent.author)
-                    text = self._naming.mention(parent, known.name if known and known.name else "Автор") + text
+                    text = self.naming.mention(parent, known.name if known and known.name else "Автор") + text
             comment = Comment(
                 id=self._next_id(post.page, post.kind),
                 post=post,
@@ -377,7 +400,7 @@ class World:
             yield from list(post.comments.values())
 
     def external_id(self, thing: Post | Comment) -> str:
-        return self._naming.post(thing) if isinstance(thing, Post) else self._naming.comment(thing)
+        return self.naming.post(thing) if isinstance(thing, Post) else self.naming.comment(thing)
 
     # -- the truth -----------------------------------------------------------------------------------------------------
 
@@ -406,10 +429,10 @@ class World:
         return {
             "network": self.network,
             "external_id": self.external_id(one),
-            "page": one.post.page.id,
+            "page": self.naming.page(one.post.page),
             "post": self.external_id(one.post),
             "comment_id": str(one.id),
-            "parent": None if one.parent is None else self.external_id(one.parent),
+            "parent": None if (above := self.naming.parent(one)) is None else self.external_id(above),
             "author": one.author,
             "text": one.text,
             "texts": list(one.texts),

@@ -83,7 +83,7 @@ BAD: list[tuple[str, int, str]] = [
     ("pages: " + "[" * 500 + "]" * 500, 1, "вложенность"),
     ("a: " + "{a: " * 500 + "1" + "}" * 500, 1, "вложенность"),
     ("\n".join(" " * n + "a:" for n in range(40)), 14, "вложенность"),
-    ("networks: {vk: {options: " + "[" * 12 + "]" * 12 + "}}", 1, "вложенность"),
+    ("networks: {own: {options: " + "[" * 12 + "]" * 12 + "}}", 1, "вложенность"),
     # YAML that a configuration has no use for
     ("organisation: &a {name: x}", 1, "якоря"),
     ("organisation:\n  name: &a Ахты\n  district: *a", 2, "якоря"),
@@ -139,7 +139,10 @@ BAD: list[tuple[str, int, str]] = [
     ("networks: {vk: token}", 1, "networks.vk: нужен раздел"),
     ("networks: [vk]", 1, "networks: нужен раздел"),
     ("desk: {deadlines: 30m}", 1, "desk.deadlines: нужен раздел"),
-    ("networks: {vk: {options: [1]}}", 1, "networks.vk.options: нужен раздел"),
+    ("networks: {own: {options: [1]}}", 1, "networks.own.options: нужен раздел"),
+    ("networks: {vk: {options: {}}}", 1, "networks.vk.options: неизвестный ключ"),
+    ("networks:\n  telegram: {}\n  max: {tokn: a}\n  own: {tokn: a}", 3, "networks.max.tokn: неизвестный ключ; возмож"),
+    ("networks: {own: {optoins: {}}}", 1, "networks.own.optoins: неизвестный ключ; возможно, имелось в виду options"),
     ("networks: {'': {}}", 1, "имя пустое"),
     # organisation
     *(
@@ -418,7 +421,8 @@ def test_the_example_of_the_project_is_good(loader):
         ("desk: {deadlines: {urgent: 3wh}}", "desk.deadlines.urgent", "3wh"),
         ("desk: {hours: '08:30 - 17:15'}", "desk.hours", "08:30 - 17:15"),
         ("networks: {vk: {enabled: no}}", "networks.vk.enabled", False),
-        ("networks: {vk: {options: {a: [1, {b: null}]}}}", "networks.vk.options.a.1.b", None),
+        ("networks: {own: {options: {a: [1, {b: null}]}}}", "networks.own.options.a.1.b", None),
+        ("networks: {vk: , rutube: {token: abcd}}", "networks.rutube.retries", 5),
         ("divisions: [{id: a, people: [b, {id: c, role: head}]}]", "divisions.0.people.1.role", "head"),
         ("organisation: {name: '  Ахты '}", "organisation.name", "Ахты"),
     ],

@@ -94,10 +94,17 @@ def test_the_emulator_knows_only_the_values_of_the_store() -> None:
 
 def test_a_network_is_told_apart_only_in_its_own_files() -> None:
     """The poll loop, the contract and the manners know no network, so that a new one is a file."""
-    shared = [p for p in (ROOT / "collectors").glob("*.py") if not p.stem.startswith("vk")]
-    assert {"poll", "visit", "walking", "reading", "paging", "contract"} <= {p.stem for p in shared}
-    for path in shared:
-        assert not [n for _, n in imports(path) if n.startswith(("collectors.vk", "vk_api"))], path.name
+    from collectors import BUILTIN
+
+    def owner(stem: str) -> str:
+        first = stem.partition("_")[0]
+        return first if first in BUILTIN else ""
+
+    files = list((ROOT / "collectors").glob("*.py"))
+    assert {"poll", "visit", "walking", "reading", "paging", "contract"} <= {p.stem for p in files if not owner(p.stem)}
+    for path in files:
+        named = [n.split(".")[1] for _, n in imports(path) if n.startswith("collectors.")]
+        assert {owner(n) for n in named} <= {"", owner(path.stem)}, path.name
 
 
 def run_python(code: str) -> str:

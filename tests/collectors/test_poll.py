@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -1050,3 +1051,35 @@ def test_a_silent_post_is_left_alone_until_a_full_sweep(sqlite_url: str) -> None
 def test_the_clock_of_the_rig_stands(lite: Rig) -> None:
     assert isinstance(lite.world.clock, Clock)
     assert lite.world.now() == lite.world.now()
+
+
+def test_without_a_counter_one_walk_calls_nothing_deleted_and_two_that_agree_do(lite: Rig) -> None:
+    from collectors.vk import VkCollector
+
+    r = lite
+
+    class Counterless(VkCollector):
+        def posts(self, page: Any, since: Any) -> Any:
+            for post in super().posts(page, since):
+                yield replace(post, counter=None)
+
+        def refresh(self, page: Any, posts: Any) -> Any:
+            for post in super().refresh(page, posts):
+                yield replace(post, counter=None)
+
+        def comments(self, page: Any, post: Any, walk: Any) -> Any:
+            yield from super().comments(page, post, walk)
+            walk.counter = None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("collectors.vk.VkCollector", Counterless)
+        r.collect()
+        before = set(r.stored())
+        gone = next(iter(r.post().comments.values()))
+        r.world.delete(gone)
+        first = r.collect(full=True)
+        assert outcomes(first) == ["complete", "complete"]
+        assert not [m for m in r.stored().values() if m["deleted_at"]]
+        r.collect(full=True)
+        assert {i for i, m in r.stored().items() if m["deleted_at"]} == {r.key(gone)}
+        assert set(r.stored()) == before

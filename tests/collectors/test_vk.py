@@ -18,7 +18,6 @@ import settings as config
 from collectors.contract import CollectError, Unauthorised, Walk
 from collectors.vk import VkCollector
 from emulator import GROUP_TOKEN, SERVICE_TOKEN, USER_TOKEN, Behaviour, Emulator, Shaker, World, generate
-from emulator.faults import ALL_FAULTS
 from settings import ConfigError, Settings
 from store.values import Outcome, PageRef
 from tests.collectors.contract_suite import CollectorContract, Shelf, assert_same, collect, truth
@@ -37,11 +36,6 @@ def shared() -> Path:
     return folder
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "fault" in metafunc.fixturenames:
-        metafunc.parametrize("fault", ALL_FAULTS)
-
-
 def configure(url: str, page: str, token: str = USER_TOKEN, include: str = "", **network: Any) -> Settings:
     more = "".join(f", {k}: {v}" for k, v in network.items())
     kinds = f", include: [{include}]" if include else ""
@@ -53,6 +47,7 @@ def configure(url: str, page: str, token: str = USER_TOKEN, include: str = "", *
 class TestVk(ReplyContract, CollectorContract):
     network = "vk"
     token = USER_TOKEN
+    light = False
     behaviours: ClassVar = {
         "default": Behaviour(),
         "replies not counted": Behaviour(counter_replies=False),

@@ -18,8 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from collectors import make
 from collectors.poll import Options, Poller
 from collectors.report import Report
-from emulator.server import FACES, Emulator
-from emulator.vk import Behaviour
+from emulator.server import Emulator
+from emulator.vk import Behaviour, VkFace
 from emulator.world import Clock, Shaker, World
 from settings import parse
 from store import Store
@@ -52,7 +52,7 @@ class Bench:
 
     def show(self, world: World, behaviour: Behaviour) -> None:
         self.emulator.world = world
-        self.emulator.face = FACES["vk"](world, behaviour=behaviour)
+        self.emulator.face = VkFace(world, behaviour=behaviour)
 
     def close(self) -> None:
         self.emulator.stop()
