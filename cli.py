@@ -616,22 +616,75 @@ def queue_correct(
         changes = {"urgency": "urgent", "reaction": "required", **changes}
     if not changes:
         raise ConfigError("нечего исправлять; укажите --topic, --place, --urgency, --emergency или --reaction")
-    from desk.deadlines import after_correction
-    from desk.work import allow, answer_started
-
     state = current()
-
-    def clocks(message: Any, before: Any) -> Any:
-        return after_correction(message, before, state.settings, started)
-
-    allow(state.settings, "correct", who(by), utc_now())
     with state.store() as store:
-        started = answer_started(store.desk(id)["case"])
-        found = store.correct(id, changes, by=who(by), now=utc_now(), clocks=clocks)
+        found = _correct(store, state.settings, id, changes, who(by))
         if emergency is not None:
             _after_correction(store, state.settings, found["id"], emergency, who(by))
         whole, titles = store.message(found["id"], full=True), _page_titles(store)
     emit(found) if as_json else _show("message", whole, pages=titles)
+
+
+def _correct(store: Store, settings: Settings, id: str, changes: dict[str, Any], by: str) -> dict[str, Any]:
+    """A person's word on a message, with the clocks that follow from it."""
+    from desk.deadlines import after_correction
+    from desk.work import allow, answer_started
+
+    allow(settings, "correct", by, utc_now())
+    started = answer_started(store.desk(id)["case"])
+    return store.correct(
+        id, changes, by=by, now=utc_now(), clocks=lambda m, before: after_correction(m, before, settings, started)
+    )
+
+
+@app.command()
+def review(
+    by: By = None,
+    every: Annotated[bool, typer.Option("--all", help="И то, на что отвечать не нужно (благодарности).")] = False,
+    as_json: Json = False,
+) -> None:
+    """Час администратора: сообщения по одному, решение одной клавишей; без терминала — клавиши строками на stdin."""
+    from desk.alerts import Deliverer
+    from desk.review import Review
+    from desk.review_commands import run as run_review
+
+    state, person = current(), who(by)
+    settings = state.settings
+    with state.store() as store:
+        deliverer = Deliverer(store, settings)
+
+        def correct(id: str, changes: Any) -> None:
+            _correct(store, settings, id, dict(changes), person)
+            if changes.get("emergency"):
+                deliverer.start()
+                deliverer.poke()
+            elif changes.get("emergency") is False:
+                for alert in store.message(id, full=True)["alerts"]:
+                    if not alert["acknowledged_at"]:
+                        store.acknowledge(alert["id"], person, utc_now())
+
+        try:
+            session = Review(store, settings, person, _review_catalog(settings), correct, utc_now, every=every)
+            code = run_review(session, state.zone, as_json=as_json)
+        finally:
+            deliverer.finish(wait_s=settings.alerts.timeout)
+    finish(code)
+
+
+def _review_catalog(settings: Settings) -> Any:
+    """Topics and places to choose from, by the classifier's taxonomy and gazetteer."""
+    from classifier.names import titles
+    from classifier.places import as_place
+    from classifier.topics import read_taxonomy
+    from desk.review import Catalog
+    from desk.search import Choice
+
+    names, groups, group_of = read_taxonomy()
+    topics = [Choice((t, group_of[t]), names[t], groups[group_of[t]], t) for t in names]
+    topics += [Choice((None, g), title, "группа тем", g) for g, title in groups.items()]
+    entries = _gazetteer().entries
+    places = [Choice(as_place(e, None, 1.0), e.name, ", ".join((e.kind, *e.parents))) for e in entries]
+    return Catalog(topics, places, titles())
 
 
 def _page_titles(store: Store) -> dict[tuple[str, str], str]:
@@ -898,6 +951,8 @@ def _print_help(e: Any) -> bool:
 def _run(argv: Sequence[str]) -> int:
     try:
         result = app(args=list(argv), prog_name="otklik", standalone_mode=False)
+        if result == 130:  # the library's own answer to Ctrl-C
+            return fail("прервано", 5)
         return result if isinstance(result, int) else 0
     except typer.Exit as e:
         return e.exit_code

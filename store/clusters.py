@@ -35,8 +35,9 @@ def drop(tx: Tx, ids: Sequence[int]) -> None:
 def repeats(db: Database, id_: int, limit: int) -> list[dict[str, Any]]:
     """The messages of one question, earliest first, that of `id_` among them; nothing when nobody asked it twice."""
     with db.read() as conn:
-        members = _members(conn, id_)
-        found = select(messages).where(messages.c.id.in_(members)).order_by(messages.c.listed_at, messages.c.id)
+        found = (
+            select(messages).where(messages.c.id.in_(members(conn, id_))).order_by(messages.c.listed_at, messages.c.id)
+        )
         rows = conn.execute(found.limit(limit)).mappings().all()
         return [plain(message_view(r)) for r in rows] if len(rows) > 1 else []
 
@@ -47,13 +48,13 @@ def counts(db: Database, id_: int) -> dict[str, Any]:
     author = func.count(func.distinct(m.network + ":" + m.author_id))
     with db.read() as conn:
         query = select(func.count(), author, func.min(m.listed_at), func.max(m.listed_at)).where(
-            m.id.in_(_members(conn, id_)), m.deleted_at.is_(None)
+            m.id.in_(members(conn, id_)), m.deleted_at.is_(None)
         )
         n, authors, first, last = conn.execute(query).one()
     return plain({"messages": n, "authors": authors, "first": first, "last": last})
 
 
-def _members(conn: Any, id_: int) -> Any:
+def members(conn: Any, id_: int) -> Any:
     """A query of the ids of the cluster of message `id_`."""
     cluster = conn.execute(select(signatures.c.cluster).where(signatures.c.message_id == id_)).scalar()
     first = id_ if cluster is None else cluster

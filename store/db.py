@@ -395,15 +395,18 @@ def chunks(items: Sequence[T], size: int = 5000) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
+def among(conn: Connection, column: Any, keys: Sequence[Any]) -> Any:
+    """`column` is one of `keys`, however many: one parameter, planned once."""
+    if conn.dialect.name == "postgresql":
+        return column == func.any(bindparam(None, list(keys), type_=postgresql.ARRAY(column.type)))
+    keys_ = func.json_each(orjson.dumps(list(keys)).decode()).table_valued("value")
+    return column.in_(select(keys_.c.value))
+
+
 def rows_in(conn: Connection, query: Any, column: Any, keys: Sequence[Any]) -> Iterator[Any]:
     """Rows of `query` whose `column` is among `keys`."""
     for part in chunks(keys):
-        if conn.dialect.name == "postgresql":  # one array is planned once, a list of parameters each time
-            among = column == func.any(bindparam(None, list(part), type_=postgresql.ARRAY(column.type)))
-        else:
-            keys_ = func.json_each(orjson.dumps(list(part)).decode()).table_valued("value")
-            among = column.in_(select(keys_.c.value))
-        yield from conn.execute(query.where(among))
+        yield from conn.execute(query.where(among(conn, column, part)))
 
 
-__all__ = ["Database", "Tx", "chunks", "parse_url", "rows_in", "select", "sqlite_path"]
+__all__ = ["Database", "Tx", "among", "chunks", "parse_url", "rows_in", "select", "sqlite_path"]

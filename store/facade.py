@@ -8,7 +8,21 @@ from types import TracebackType
 from typing import Any
 
 from store import alerts as _alerts
-from store import budget, clusters, corrections, desk, events, landing, lists, locks, migrate, pages, queue, reassessing
+from store import (
+    budget,
+    clusters,
+    corrections,
+    desk,
+    events,
+    landing,
+    lists,
+    locks,
+    migrate,
+    pages,
+    queue,
+    reassessing,
+    review,
+)
 from store.db import REPEAT_WINDOW, Database
 from store.values import (
     AlertJob,
@@ -199,6 +213,29 @@ class Store:
 
     def blocks(self, *, due: datetime | None = None, author_of: str | None = None) -> list[dict[str, Any]]:
         return desk.blocks(self._db, due=due, author_of=author_of)
+
+    # --- the administrator's hour ------------------------------------------------------------------------------------
+
+    def offer(
+        self,
+        by: str,
+        now: datetime,
+        hold_s: float,
+        *,
+        skip: Sequence[str] = (),
+        every: bool = False,
+        only: str | None = None,
+    ) -> dict[str, Any] | None:
+        return review.offer(self._db, by, now, hold_s, skip=skip, every=every, only=only)
+
+    def release_offers(self, by: str, now: datetime) -> None:
+        review.release(self._db, by, now)
+
+    def count_unrouted(self, every: bool = False) -> dict[str, int]:
+        return review.count(self._db, every)
+
+    def siblings(self, id: str) -> dict[str, Any]:
+        return review.siblings(self._db, id)
 
     # --- events ------------------------------------------------------------------------------------------------------
 

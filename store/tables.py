@@ -340,10 +340,11 @@ class CaseRow(SQLModel, table=True):
 
 
 class Offer(SQLModel, table=True):
-    """A message that one person is deciding about; nobody else is shown it until then."""
+    """A message that one person is deciding about; nobody else is shown it until then. No foreign key: it runs out by
+    itself, and must not hold up the removal of a message."""
 
     __tablename__ = "offers"
-    message_id: int = _ref("messages.id", primary=True)
+    message_id: int = _id()
     by: str
     until: datetime = _time()
 

@@ -22,7 +22,6 @@ def upgrade() -> None:
         sa.Column("message_id", BIG_ID, autoincrement=False, nullable=False),
         sa.Column("by", sa.String(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["message_id"], ["messages.id"]),
         sa.PrimaryKeyConstraint("message_id"),
     )
     op.create_table(
