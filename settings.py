@@ -384,15 +384,32 @@ class OkNetwork(Network):
 
 
 class InstagramNetwork(Network):
-    pass
+    """`login`: whose token it is, None: as `api` says. `mode`: the Graph API for the own account, or instaloader with
+    the session file `session` of the person `user` for pages of others (docs/ru/instagram-token.md)."""
+
+    app_secret: Secret | None = None
+    login: Literal["instagram", "facebook"] | None = None
+    mode: Literal["graph", "instaloader"] = "graph"
+    user: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._]{1,30}$")
+    session: str | None = Field(default=None, min_length=1, max_length=4000)
 
 
 class FacebookNetwork(Network):
-    pass
+    """`lists`: which lists of a page's publications are read."""
+
+    app_secret: Secret | None = None
+    lists: list[Literal["published_posts", "visitor_posts", "feed", "posts", "tagged", "ads_posts"]] = Field(
+        default=["published_posts", "visitor_posts"], min_length=1
+    )
 
 
 class XNetwork(Network):
-    pass
+    """`search`: seven days, or all that was ever written where that access was bought. `vocabulary`: how fields are
+    called, None: tried. `monthly_reads`: the most posts read in a calendar month."""
+
+    search: Literal["recent", "all"] = "recent"
+    vocabulary: Literal["tweet", "post"] | None = None
+    monthly_reads: int | None = Field(default=None, ge=1, le=10**9)
 
 
 class TelegramNetwork(Network):

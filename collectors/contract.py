@@ -126,12 +126,17 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What reading costs: how many posts, counters and comments one call brings; what `budget` counts (Russian)."""
+    """What reading costs: how many posts, counters and comments one call brings; what `budget` counts (Russian).
+
+    `by_item`: every post and comment that comes is charged, not the call. `dollars`: the price of a unit.
+    """
 
     posts: int = 100
     counters: int = 100
     comments: int = 100
     unit: str = "запросов"
+    by_item: bool = False
+    dollars: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,8 @@ class Walk:
     yielded (or is in `known`, when not full); `exhaustive` = everything that the network shows was looked at, so what
     is absent is deleted, hidden or left out: the poll loop tells which; `counter` = the network's own count seen during
     the walk, None if none: more than was seen is a gap; `stubs` = deleted ones that are shown as such and counted;
-    `problem` why it is not complete (Russian). `collectors/reading.py` says all of it for a network.
+    `problem` why it is not complete (Russian); `note` what no walk can see here, however often it is made (Russian):
+    the coverage record tells it, the walk counts as made. `collectors/reading.py` says all of it for a network.
     """
 
     full: bool
@@ -163,6 +169,7 @@ class Walk:
     counter: int | None = None
     stubs: int = 0
     problem: str | None = None
+    note: str | None = None
     outcome: Outcome | None = None
 
     @property
@@ -218,7 +225,8 @@ class Collector(ABC):
     `hosts`: the network's own API hosts; another address in `networks.<name>.api` must be loopback or trusted.
     `needs_token`: nothing can be read without one. `max_reply`: the longest answer in characters, 0 = no limit known.
     `daily_budget`: units a day that the network allows everybody, None when it names no such number; `day_zone`: where
-    its day begins.
+    its day begins. `counter_tells_all`: comments come and go only when a post's counter changes; where it counts some
+    of them only (direct replies), every visit looks for new ones.
     """
 
     network: ClassVar[str]
@@ -232,6 +240,7 @@ class Collector(ABC):
     prices: ClassVar[Prices] = Prices()
     daily_budget: ClassVar[int | None] = None
     day_zone: ClassVar[str] = "UTC"
+    counter_tells_all: ClassVar[bool] = True
 
     def __init__(self, config: Network, manners: Manners) -> None:
         self.config = config

@@ -179,6 +179,10 @@ class Manners:
                     raise self._given_up(e) from None
                 self._sleep(pause)
 
+    def hold(self, seconds: float) -> None:
+        """Nobody who uses this token calls for so long: the network says that a limit is nearly used up."""
+        self.budget.hold(self.key, self._clock() + seconds)
+
     def pause(self, seconds: float) -> None:
         """Wait, but not longer than the run may live."""
         self._sleep(seconds)

@@ -21,7 +21,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "push": ("новости сама", "push"),
     "reply": ("ответить", "reply"),
     "hide": ("скрыть", "hide"),
-    "block": ("закрыть доступ", "block"),
+    "block": ("блокировать", "block"),
 }
 """Capability -> its heading in the terminal and in the page."""
 

@@ -74,6 +74,7 @@ def plan(store: Store, settings: Settings, only: Sequence[str], now: datetime) -
                 "calls_least": needed.least if needed else None,
                 "calls_most": needed.most if needed else None,
                 "unit": prices.unit,
+                "dollars": prices.dollars or None,
                 "budget": quota.total if quota else None,
                 "budget_used": quota.used() if quota else None,
                 "budget_resets_at": quota.resets_at if quota else None,

@@ -21,7 +21,8 @@ still counts more is remembered as `short`: whether the network hides items or l
 Items of pages that were not accepted are yielded all the same: nothing that came is dropped.
 
 **Cursors.** `CursorWalk` follows opaque cursors; there completeness is the network's promise. It de-duplicates, goes on
-over empty pages, refuses a cursor that comes a second time, and is complete only when the network itself said "end".
+over empty pages, refuses a cursor that comes a second time, begins anew when a cursor has died, and is complete only
+when the network itself said "end".
 """
 
 from __future__ import annotations
@@ -34,6 +35,13 @@ T = TypeVar("T")
 
 OVERLAP = 10  # items that neighbouring pages share
 SPARE_CALLS = 50  # calls beyond what a quiet list needs before a walk gives up on one that moves too fast
+
+
+RESTARTS = 3  # a list by cursors is begun anew at most so often
+
+
+class CursorExpired(Exception):
+    """Raised by `fetch` of a `CursorWalk`: the network does not know the cursor any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +165,7 @@ class CursorWalk(Generic[T]):
     ) -> None:
         self._fetch = fetch
         self._key = key
-        self._cursor = start
+        self._start = self._cursor = start
         self._max_calls = max_calls
         self.complete = False
         self.last: Slice[T] | None = None
@@ -166,9 +174,19 @@ class CursorWalk(Generic[T]):
     def __iter__(self) -> Iterator[list[T]]:
         yielded: set[Hashable] = set()
         used: set[str | None] = set()
+        restarts = 0
         for _ in range(self._max_calls):
             used.add(self._cursor)
-            self.last, following = self._fetch(self._cursor)
+            try:
+                self.last, following = self._fetch(self._cursor)
+            except CursorExpired:
+                if restarts == RESTARTS or self._cursor == self._start:
+                    self.reason = "сеть забывает место в списке, не дав дочитать его"
+                    return
+                restarts += 1
+                self._cursor = self._start
+                used.clear()
+                continue
             fresh = []
             for item in self.last.items:
                 k = self._key(item)

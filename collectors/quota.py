@@ -60,20 +60,26 @@ def shares(active: Mapping[str, float], main: Iterable[str]) -> dict[str, Share]
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Calls that a page's turn will surely make, and the most when every post that is due has news."""
+    """Units that a page's turn will surely take, and the most when every post that is due has news."""
 
     least: int
     most: int
 
 
 def need(states: Iterable[PostState], now: datetime, prices: Prices) -> Need:
-    """What one turn of a known page costs in calls: its list, due counters, posts to be read whole; tails on top."""
-    due = whole = 0
+    """What one turn of a known page costs: its list, due counters, posts to be read whole; tails on top.
+
+    Where items are charged, an empty answer is free: sure are the counters and what is read again.
+    """
+    due = whole = read = 0
     for s in states:
         if s.next_full_at is not None and s.next_full_at <= now:
             whole += 1 + s.stored // prices.comments
+            read += 1 + s.stored
         elif s.next_check_at is None or s.next_check_at <= now:
             due += 1
+    if prices.by_item:
+        return Need(due + read, due + read + prices.posts + due * prices.comments)
     least = 1 + -(-due // prices.counters) + whole
     return Need(least, least + due)
 
@@ -135,6 +141,13 @@ class Quota:
         sure = MAIN_SHARE * self.total * share.part / chiefs
         spent = self._budget.calls_on(f"{self._key()}/{page}", day)
         return max(0.0, sure - spent) * min(1.0, (1.0 - passed) / RELEASE)
+
+    def give_back(self, units: int) -> None:
+        """The last `spend` took so many units too much: the network charges by what it really gave."""
+        day, page = self._today()[0], self._page
+        self._budget.count_call(self._key(), day, -units)
+        if page is not None and page in self._shares:
+            self._budget.count_call(f"{self._key()}/{page}", day, -units)
 
     def use_up(self) -> None:
         """The network itself says that the day's units are gone."""

@@ -253,14 +253,16 @@ def http_client(gate: Gate, **options: Any) -> httpx.Client:
     )
 
 
-def get_json(client: httpx.Client, gate: Gate, request: httpx.Request) -> tuple[int, Any, Any]:
-    """(status, headers, parsed JSON) of a request; statuses below 500 other than 3xx and 429 are the caller's."""
+def get_json(
+    client: httpx.Client, gate: Gate, request: httpx.Request, judge: Callable[[int, Any], None] = judge_status
+) -> tuple[int, Any, Any]:
+    """(status, headers, parsed JSON) of a request; statuses that `judge` lets pass are the caller's."""
     import httpx
 
     try:
         response = client.send(request, stream=True)
         try:
-            judge_status(response.status_code, response.headers)
+            judge(response.status_code, response.headers)
             judge_type(response.headers)
             body = _gather(response.iter_bytes(), gate.timeout)
         finally:

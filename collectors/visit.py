@@ -205,7 +205,7 @@ class Visit:
         due_full = state.next_full_at is not None and state.next_full_at <= now
         if due_full and state.full_walked_at is not None:
             return "full"
-        if post.counter is None or post.counter != state.walked_counter:
+        if post.counter is None or post.counter != state.walked_counter or not self.collector.counter_tells_all:
             return "tail"
         return "full" if due_full and (post.counter or state.stored) else "skip"
 

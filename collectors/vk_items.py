@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from collectors.raw import MAX_TEXT, clean, mapping, rows, whole
 from store.values import Attachment, Author, Comment, PageRef, Post
 
 NETWORK = "vk"
@@ -20,9 +21,6 @@ WORDS = {"post": "wall", "photo": "photo", "video": "video", "topic": "topic"}
 KINDS = {word: kind for kind, word in WORDS.items()}
 _POST_ID = re.compile(r"(wall|photo|video|topic)(-?\d+)_(\d+)")
 _BOARD_ANSWER = re.compile(r"\[(?:id|club|public)\d+:bp-\d+_(\d+)\|")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-MAX_TEXT = 2**20  # far above what VK lets anybody write
-_BIG = 2**63
 MAX_TIME = 253_402_300_799  # 9999-12-31
 
 
@@ -59,29 +57,6 @@ def _target_id(kind: str, owner: int, item: int) -> str:
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
-
-
-def whole(value: Any) -> int | None:
-    """`value` as an integer id or count, None for anything else."""
-    if type(value) is int and -_BIG < value < _BIG:  # nearly always
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if value == value and abs(value) < _BIG else None
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def rows(value: Any) -> list[dict[str, Any]]:
-    """The objects in a list; [] for anything else."""
-    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
-
-
-def clean(value: Any) -> str:
-    """Text without what databases and terminals choke on; line breaks and tabs stay."""
-    return _CONTROL.sub("", value)[:MAX_TEXT] if isinstance(value, str) else ""
 
 
 def moment(value: Any) -> datetime | None:

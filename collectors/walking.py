@@ -113,6 +113,8 @@ def walk_post(visit: Visit, post: Post, state: PostState | None, full: bool) -> 
         visit.tally.problem(
             Outcome.partial, f"{name}: сеть считает комментариев {walk.counter}, показывает {sight.there}"
         )
+    if walk.note:
+        visit.tally.problem(Outcome.partial, f"{name}: {walk.note}")
     doubt = note.doubt if not walk.exhaustive else None
     deleted = sight.absent
     emptied = len(deleted) >= MANY and not sight.live

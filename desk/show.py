@@ -459,6 +459,8 @@ def _budgets(lines: Iterable[Mapping[str, Any]], zone: str) -> Iterator[Text]:
         least, most = (sum(c[i] for c in costs) for i in (0, 1))
         wanted = f"{least}" if least == most else f"{least}–{most}"
         more = "" if len(costs) == len(pages) else " и первое чтение новых страниц"
+        price = one.get("dollars")
+        wanted += f" (до {most * price:.2f} $)" if price else ""
         yield Text(
             f"{plain(str(network), 40)}: этот запуск возьмёт {one.get('unit')} {wanted}{more}; сегодня израсходовано "
             f"{one.get('budget_used')} из {one.get('budget')}, новый запас {when(one.get('budget_resets_at'), zone)}",

@@ -190,7 +190,8 @@ class Naming:
     """The external ids of a network, the same that its collector makes.
 
     `mention`: how a flat list without links says in the text whom it answers. `page`: the page's id. `depth`: how many
-    levels the network's parents tell (2: all below a top comment answer that one); None: each its own.
+    levels the network's parents tell (2: all below a top comment answer that one); None: each its own. `falls`:
+    replies vanish with the top comment under which they stand, and come back with it.
     """
 
     post: Callable[[Post], str]
@@ -198,6 +199,7 @@ class Naming:
     mention: Callable[[Comment, str], str] | None = None
     page: Callable[[Page], str] = lambda page: page.id
     depth: int | None = None
+    falls: bool = False
 
     def parent(self, comment: Comment) -> Comment | None:
         """Whom a comment answers as far as the network tells."""
@@ -439,11 +441,17 @@ class World:
             "attachments": [a.kind for a in one.attachments],
             "published_at": datetime.fromtimestamp(one.published_at, UTC).isoformat(),
             "edited": len(one.texts) > 1,
-            "deleted": one.deleted,
+            "deleted": one.deleted or (self.naming.falls and self._fallen(one)),
             "post_deleted": one.post.deleted,
             "own": one.own,
             "emergency": one.emergency,
         }
+
+    def _fallen(self, one: Comment) -> bool:
+        """The top comment above this one is deleted."""
+        while one.parent is not None:
+            one = one.parent
+        return one.deleted
 
 
 def load_scenario(path: Any = None, **how: Any) -> World:
