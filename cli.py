@@ -9,7 +9,9 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,13 +42,14 @@ from console import (
     who,
 )
 from desk import commands as desk_commands
-from desk import queue_commands
+from desk import publish_commands, queue_commands
 from feed import commands as feed_commands
 from store import commands as store_commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from collectors.outlet import Outlet
     from collectors.poll import Judge
     from collectors.report import Progress
     from settings import Settings
@@ -214,7 +217,10 @@ def run_collect(
             on_alerts=deliverer.poke,
             progress=progress,
         )
-        return poller.run(Options(tuple(only), since, full))
+        report = poller.run(Options(tuple(only), since, full))
+        if not report.interrupted:
+            publish_commands.take_up(store, settings, partial(open_outlet, stop=stop))
+        return report
     finally:
         deliverer.finish(wait_s=settings.alerts.timeout)
 
@@ -828,6 +834,19 @@ def queue_nack(
 
 
 queue_commands.add_to(queue_app)
+
+
+@contextmanager
+def open_outlet(settings: Settings, store: Store, stop: Any = None) -> Iterator[Outlet]:
+    """The way of the desk's answers into the networks."""
+    from collectors import make
+    from collectors.outlet import Outlet
+
+    with Outlet(settings, lambda name: make(settings, name, store, stop=stop)) as outlet:
+        yield outlet
+
+
+publish_commands.add_to(queue_app, open_outlet)
 
 
 # --- setting up, trying out -------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from settings import INTERRUPTED, OtklikError
-from store.values import Author, Comment, Known, Outcome, PageRef, Post
+from store.values import Answer, Comment, Known, Outcome, PageRef, Post, Receipt
 
 if TYPE_CHECKING:
     from collectors.manners import Manners
@@ -186,37 +186,6 @@ class Check:
     ok: bool | None
     detail: str = ""
     advice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer of the administration on its way to one comment.
-
-    `page`, `post_id`, `external_id`, `author`: the comment that is answered, as `comments` gave it (its author is named
-    where a network writes answers as mentions). `speaker`: the administration's own page, in whose name it is written.
-    `guid`: the same for every attempt to publish this answer here, so that a repetition writes nothing twice; at most
-    50 characters of [a-z0-9-].
-    """
-
-    page: PageRef
-    post_id: str
-    external_id: str
-    author: Author
-    text: str
-    speaker: PageRef
-    guid: str
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """A published answer: `external_id` as `comments` will bring it, `url` for people.
-
-    `published_at`: the network's own time of it, None when it has not said yet.
-    """
-
-    external_id: str
-    url: str
-    published_at: datetime | None = None
 
 
 class Collector(ABC):

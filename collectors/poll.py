@@ -248,12 +248,24 @@ class Poller:
         )
         return known
 
+    def _ours(self, network: str) -> frozenset[str]:
+        """Ids of the administration's own pages in this network: on any page, what they write is our own answer."""
+        found = set()
+        for page in self.settings.pages:
+            if page.network == network and page.owner == "administration":
+                known = self.store.resolved(page.network, page.id)
+                found.add(known[0].id if known else page.id)
+        return frozenset(found)
+
     def _visit(self, collector: Collector, ref: PageRef, options: Options, report: Report, tally: Tally) -> Visit:
+        ours = self._ours(ref.network)
+
         def land(comments: list[Comment], marks: list[PostMark], deleted: list[str]) -> None:
+            known = [replace(c, own=True) if c.author.id in ours and not c.own else c for c in comments]
             landed = self.store.land(
                 Landing(
                     page=ref,
-                    comments=self.judge(ref, comments, self.now()),
+                    comments=self.judge(ref, known, self.now()),
                     posts=marks,
                     deleted=deleted,
                     server_time=self._server_now(collector),

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from collectors import vk_doctor, vk_pages
 from collectors.contract import (
-    Answer,
     Batch,
     Blocked,
     Capabilities,
@@ -25,7 +24,6 @@ from collectors.contract import (
     Collector,
     Gone,
     Prices,
-    Receipt,
     Unauthorised,
     Unavailable,
     Walk,
@@ -36,7 +34,7 @@ from collectors.vk_comments import PAGE, VkTree, comments_call, order_of
 from collectors.vk_items import NETWORK, Target
 from collectors.vk_posts import GONE_CODES, VkPosts
 from collectors.vk_replies import MAX_REPLY, VkReplies
-from store.values import PageRef, Post
+from store.values import Answer, PageRef, Post, Receipt
 
 if TYPE_CHECKING:
     from collectors.manners import Manners

@@ -13,20 +13,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from collectors.contract import (
-    Answer,
     Blocked,
     CollectError,
     Declined,
     Gone,
     RateLimited,
-    Receipt,
     Unauthorised,
     Unavailable,
     Walk,
 )
 from collectors.vk_comments import VkTree, number_of
 from collectors.vk_items import Target, clean, mapping, moment, rows, whole
-from store.values import Comment, Post
+from store.values import Answer, Comment, Post, Receipt
 
 if TYPE_CHECKING:
     from collectors.vk import VkCollector
@@ -48,10 +46,15 @@ class VkReplies:
     def send(self, answer: Answer) -> Receipt:
         target = _target(answer)
         method, params = self._call(answer, target)
+        calls = self._vk.manners.calls
         try:
             made = self._vk.client.call(method, **params)
         except CollectError as e:
-            raise _declined(e) from None
+            refusal = _declined(e)
+            if isinstance(refusal, Declined) and self._vk.manners.calls - calls > 1:
+                # An earlier try got no answer: it may have been taken before comments were closed.
+                raise Unavailable(f"не ясно, принят ли ответ ({refusal}); повторите позже", code=e.code) from None
+            raise refusal from None
         number = whole(mapping(made).get("comment_id")) if isinstance(made, dict) else whole(made)
         if not number or number < 0:
             raise Unavailable("ВКонтакте не сказала номер размещённого ответа; повторите позже")

@@ -146,21 +146,6 @@ def rework(id: Id, reason: Reason, by: By = None, version: Seen = None, as_json:
     _step([id], "rework", by, as_json, version, reason=reason)
 
 
-def publish(
-    id: Id,
-    url: Annotated[str, typer.Option("--url", help="Ссылка на размещённый ответ.")],
-    by: By = None,
-    version: Seen = None,
-    as_json: Json = False,
-) -> None:
-    """Записать, что согласованный ответ размещён (администратор, пункт 7.7)."""
-    from settings import ConfigError
-
-    if not url.startswith(("https://", "http://")):
-        raise ConfigError("--url: нужна ссылка на размещённый ответ, https://…")
-    _step([id], "publish", by, as_json, version, url=url)
-
-
 def extend(
     ids: Ids,
     until: Annotated[str, typer.Option("--until", help="Новый срок ответа.")],
@@ -322,7 +307,7 @@ def blocks(
 
 
 _COMMANDS = (
-    accept, route, return_, recall, begin, part, draft, approve, rework, publish, extend, notify, redirect, repeat,
+    accept, route, return_, recall, begin, part, draft, approve, rework, extend, notify, redirect, repeat,
     refuse, confirm, deny, block, unblock, blocks, close, reopen, history,
 )  # fmt: skip
 

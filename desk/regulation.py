@@ -17,9 +17,10 @@ HEADER = """\
 
 Made from the tables of `desk/` by `make regulation`; do not edit. The order's clauses are named by their numbers.
 
-A message goes from *new* to *closed*. Each step is a command, `otklik queue VERB ID…`; each is checked against the
-state of the message, the rights of the person and the clauses, and is kept in one transaction with its clocks, its
-reply, an entry in the audit log and an event of the feed. What is refused changes nothing and says why.
+A message goes from *new* to *closed*. Each step is a command, `otklik queue VERB ID…` (`join` is
+`publish --cluster`); each is checked against the state of the message, the rights of the person and the clauses, and is
+kept in one transaction with its clocks, its reply, an entry in the audit log and an event of the feed. What is refused
+changes nothing and says why.
 """
 
 CLOSING = """\

@@ -39,6 +39,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     "notify": _ADMIN,
     "extend": _ADMIN,
     "redirect": _ADMIN,
+    "join": _ADMIN,
     "repeat": _ADMIN,
     "refuse": _ADMIN,
     "confirm": _OVERSEERS,

@@ -75,6 +75,10 @@ TRANSITIONS: tuple[Transition, ...] = (
                ("answer", "draft")),
     Transition("extend", AT_WORK, None, "moved", "продлить", "7.9"),
     Transition("redirect", ("new", "accepted"), "approved", "moved", "перенаправить", "7.12", ("route",), ("publish",)),
+    Transition(
+        "join", ("new", *AT_WORK), "approved", "moved", "ответить тем же", "7.11",
+        ("route", "approve", "rework", *_ROUTED), ("publish",),
+    ),
     Transition("repeat", ("new", *AT_WORK), None, "moved", "отметить повторным", "7.11"),
     Transition("notify", tuple(STATES), None, "moved", "известить автора", "7.1, 7.9"),
     Transition("refuse", ("new", "accepted"), "closed", "closed", "отказать", "9", ("*",)),
@@ -146,7 +150,7 @@ class Part:
 class Reply:
     """The reply that is on its way; its text lies in the store under the number `n`.
 
-    `kind`: final, interim, redirect.
+    `kind`: final, interim, redirect. `of`: the message whose answer this is, when it was given to a whole cluster.
     """
 
     n: int
@@ -155,6 +159,7 @@ class Reply:
     until: datetime | None = None
     condition: str | None = None
     body: str | None = None  # of a redirect: who is responsible
+    of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +211,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the message itself says; the machine does not change it. `calmed_by`: who said that it is no emergency
-    after all."""
+    """What the message itself says; the machine does not change it.
+
+    `calmed_by`: who said that it is no emergency after all. `publishing`: numbers of the replies that the network may
+    have already and that nobody has recorded yet.
+    """
 
     collected_at: datetime
     urgency: str | None = "prompt"
@@ -217,6 +225,7 @@ class Facts:
     deleted: bool = False
     author_id: str | None = None
     calmed_by: str | None = None
+    publishing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,11 +229,18 @@ def _approve(ask: _Ask) -> _Done:
     return _Done(ask.case, "approved", {"n": ask.case.reply.n if ask.case.reply else None})
 
 
+_UNDERWAY = "ответ уже отправлен в сеть, но ещё не записан; сначала узнайте, размещён ли он: otklik queue publish"
+
+
 def _rework(ask: _Ask) -> _Done:
     assert ask.case.reply is not None  # a draft or an approved case has one
+    if ask.case.reply.n in ask.facts.publishing:
+        raise _No(_UNDERWAY)
     details = {"n": ask.case.reply.n, "reason": ask.words("reason", "что доработать")}
     # A redirection was the administrator's own text: it comes back to the administrator.
-    return _Done(ask.case, "accepted" if ask.case.reply.kind == "redirect" else "rework", details)
+    # So does an answer to a whole question that was given to a message which no division has.
+    own = ask.case.reply.kind == "redirect" or ask.case.division is None
+    return _Done(ask.case, "accepted" if own else "rework", details)
 
 
 def _publish(ask: _Ask) -> _Done:
@@ -274,6 +281,23 @@ def _redirect(ask: _Ask) -> _Done:
     text = ask.words("text", "текст ответа", MAX_TEXT)
     reply = Reply(ask.case.replies + 1, "redirect", ask.actor.id, body=body)
     return _Done(replace(ask.case, reply=reply, replies=reply.n), "approved", {"n": reply.n, "body": body}, text)
+
+
+def _join(ask: _Ask) -> _Done:
+    """The approved answer to another message of the same question is the answer to this one too."""
+    kinds = {"final": "окончательный", "interim": "промежуточный", "redirect": "перенаправление"}
+    kind, of = ask.one_of("kind", kinds, "вид ответа"), ask.words("of", "номер сообщения с ответом", 20)
+    text = ask.words("text", "текст ответа", MAX_TEXT)
+    until = ask.future("until", "срок окончательного решения") if ask.args.get("until") is not None else None
+    condition = ask.args.get("condition")
+    if kind == "interim" and until is None and not condition:
+        raise _No("в промежуточном ответе нужен срок или условие окончательного решения (п. 7.8)")
+    reply = Reply(ask.case.replies + 1, kind, ask.actor.id, until, condition, ask.args.get("body"), of)
+    division = ask.case.division or ask.args.get("division")
+    if kind == "interim" and division is None:
+        raise _No("после промежуточного ответа работа продолжается, а подразделения у сообщения нет; направьте его")
+    case = replace(ask.case, reply=reply, replies=reply.n, division=division, parts=())
+    return _Done(case, "approved", {"n": reply.n, "kind": kind, "of": of, "until": until}, text)
 
 
 def _repeat(ask: _Ask) -> _Done:
@@ -354,6 +378,8 @@ def _close(ask: _Ask) -> _Done:
     case = ask.case
     if case.state == "published":
         return _Done(case, "closed", {"outcome": case.outcome})
+    if ask.facts.publishing:
+        raise _No(_UNDERWAY)
     if ask.facts.deleted:
         return _Done(replace(case, outcome="deleted"), "closed", {"outcome": "deleted"})
     if ask.facts.emergency:  # as with a refusal, one person's word is not enough
@@ -386,6 +412,7 @@ _DO: dict[str, Callable[[_Ask], _Done]] = {
     "publish": _publish,
     "extend": _extend,
     "redirect": _redirect,
+    "join": _join,
     "repeat": _repeat,
     "notify": _notify,
     "refuse": _refuse,

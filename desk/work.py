@@ -87,6 +87,7 @@ def facts_of(message: Mapping[str, Any]) -> Facts:
         deleted=message["deleted_at"] is not None,
         author_id=message["author"]["id"],
         calmed_by=(message.get("corrected") or {}).get("calmed_by"),
+        publishing=tuple(message.get("publishing") or ()),
     )
 
 
@@ -115,7 +116,7 @@ def _kept(step: Step) -> DeskStep:
     case, new, moved = step.case, None, None
     if step.text is not None:
         kind = case.reply.kind if case.reply is not None and step.verb != "part" else "part"
-        state = {"part": "part", "redirect": "approved"}.get(step.verb, "draft")
+        state = {"part": "part", "redirect": "approved", "join": "approved"}.get(step.verb, "draft")
         new = NewReply(case.replies, kind, state, step.text)
     elif step.verb in _REPLY_STATES and case.reply is not None:
         moved = ReplyMoved(case.reply.n, _REPLY_STATES[step.verb], step.details.get("url"))

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 
 from settings import USAGE
+from store import publishing
 from store.assessing import DONE, clean, priority, utc
 from store.audit import append, entries
 from store.clusters import point
@@ -24,8 +25,11 @@ from store.values import DeskStep
 from store.views import BLANK, dump, message_view, plain
 
 Decide = Callable[[Mapping[str, Any], Mapping[str, Any] | None], DeskStep]
-"""(the message as shown, times aware, and `corrected`; the desk's own value, None at first) -> the step. Raises to
-refuse."""
+"""(the message as shown, times aware; the desk's own value, None at first) -> the step. Raises to refuse.
+
+Of the message also `corrected`, and `publishing`: numbers of the replies that the network may have and that are not
+recorded yet.
+"""
 
 
 def act(
@@ -51,7 +55,8 @@ def act(
                 f"сообщение {id_} уже изменил кто-то другой (версия {at}, а не {version}); посмотрите его и повторите",
                 exit_code=USAGE,
             )
-        seen = {**_times(message_view(row)), "corrected": row["corrected"]}
+        more = {"corrected": row["corrected"], "publishing": publishing.underway(tx, wanted)}
+        seen = {**_times(message_view(row)), **more}
         step = decide(seen, case["data"] if case else None)
         _save_case(tx, wanted, at, step)
         values = _columns(row, step)
@@ -105,6 +110,8 @@ def _save_reply(tx: Tx, id_: int, by: str, step: DeskStep) -> None:
         m = step.reply_moved
         changed = update(replies).where(replies.c.message_id == id_, replies.c.n == m.n)
         tx.execute(changed.values(state=m.state, url=clean(m.url), changed_at=tx.now))
+        if m.state == "published":
+            publishing.finish(tx, id_, m.n, m.url)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

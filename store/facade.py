@@ -19,6 +19,7 @@ from store import (
     locks,
     migrate,
     pages,
+    publishing,
     queue,
     reassessing,
     review,
@@ -36,9 +37,11 @@ from store.values import (
     PageRef,
     PageState,
     PostState,
+    Publication,
     QueueFilter,
     Reassessed,
     Reassessing,
+    Receipt,
     Unassessed,
 )
 
@@ -236,6 +239,26 @@ class Store:
 
     def siblings(self, id: str) -> dict[str, Any]:
         return review.siblings(self._db, id)
+
+    # --- publishing --------------------------------------------------------------------------------------------------
+
+    def intend(self, id: str, n: int, guid: str, *, by: str, now: datetime, version: int | None = None) -> Publication:
+        return publishing.intend(self._db, id, n, guid, by=by, now=now, version=version)
+
+    def received(self, id: str, n: int, receipt: Receipt, now: datetime) -> None:
+        publishing.received(self._db, id, n, receipt, now)
+
+    def seen(self, id: str, n: int, receipt: Receipt, now: datetime) -> None:
+        publishing.seen(self._db, id, n, receipt, now)
+
+    def troubled(self, id: str, n: int, problem: str, now: datetime, *, by_hand: bool = False) -> None:
+        publishing.troubled(self._db, id, n, problem, now, by_hand=by_hand)
+
+    def publications(self, id: str) -> list[Publication]:
+        return publishing.of_message(self._db, id)
+
+    def unfinished(self) -> list[Publication]:
+        return publishing.unfinished(self._db)
 
     # --- events ------------------------------------------------------------------------------------------------------
 

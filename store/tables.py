@@ -381,6 +381,31 @@ class ReplyRow(SQLModel, table=True):
     url: str | None = None
 
 
+class PublicationRow(SQLModel, table=True):
+    """The way of a reply into its network, from the intention to the receipt; `state` as `Publication` has it."""
+
+    __tablename__ = "publications"
+    message_id: int = _ref("messages.id", primary=True)
+    n: int = Field(primary_key=True)
+    guid: str
+    state: str
+    by: str
+    at: datetime = _time()
+    tried_at: datetime = _time()
+    attempts: int = 0
+    external_id: str | None = None
+    url: str | None = None
+    published_at: datetime | None = _time_or_none()
+    seen_at: datetime | None = _time_or_none()
+    problem: str | None = Field(default=None, sa_type=Text)
+
+
+UNDERWAY = PublicationRow.__table__.c.state.in_(
+    [literal(s, literal_execute=True) for s in ("intended", "sent", "seen")]
+)
+_partial("ix_publications_underway", (PublicationRow.__table__.c.message_id, PublicationRow.__table__.c.n), UNDERWAY)
+
+
 class AuditRow(SQLModel, table=True):
     """Who did what to a message, when. Rows are only added; each holds the hash of the one before it."""
 
@@ -494,6 +519,7 @@ cases = CaseRow.__table__
 offers = Offer.__table__
 digests = Digest.__table__
 replies = ReplyRow.__table__
+publications = PublicationRow.__table__
 audit = AuditRow.__table__
 runs = Run.__table__
 coverage = CoverageRow.__table__

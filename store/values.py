@@ -475,3 +475,61 @@ class DeskStep:
     new_reply: NewReply | None = None
     reply_moved: ReplyMoved | None = None
     done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the administration on its way to one comment.
+
+    `page`, `post_id`, `external_id`, `author`: the comment that is answered, as a collector gave it (its author is
+    named where a network writes answers as mentions). `speaker`: the administration's own page, which it is written as.
+    `guid`: the same for every attempt to publish this answer here, so that a repetition writes nothing twice; at most
+    50 characters of [a-z0-9-].
+    """
+
+    page: PageRef
+    post_id: str
+    external_id: str
+    author: Author
+    text: str
+    speaker: PageRef
+    guid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A published answer: `external_id` as a collector will bring it, `url` for people.
+
+    `published_at`: the network's own time of it, None when it has not said yet.
+    """
+
+    external_id: str
+    url: str
+    published_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """The program can't publish it here, and waiting will not change that: a person does. `reason` is Russian."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """How far the publishing of one reply has come; kept since before the first attempt.
+
+    `state`: intended (the network may or may not have it), sent (it gave a receipt), seen (read back), by_hand (a
+    person has to), done (recorded with the message). `attempts`: tries that were begun. `at`: of the first intention.
+    """
+
+    message_id: str
+    n: int
+    guid: str
+    state: str
+    by: str
+    at: datetime
+    attempts: int = 0
+    receipt: Receipt | None = None
+    seen_at: datetime | None = None
+    problem: str | None = None

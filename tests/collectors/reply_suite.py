@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from collectors.contract import Answer, CollectError, Collector, Declined, Receipt, Unauthorised, Unavailable
+from collectors.contract import CollectError, Collector, Declined, Unauthorised, Unavailable
 from emulator import Emulator, World
-from store.values import Comment, PageRef
+from store.values import Answer, Comment, PageRef, Receipt
 from tests.collectors.contract_suite import Shelf, collect
 
 LOST = ("truncate=0.5", "truncate=0", "reset", "close", "empty", "json", "html", "type", "shape", "null", "drip=0.3")

@@ -32,6 +32,7 @@ publish      . . x . . . .
 notify       . . x . . . .
 extend       . . x . . . .
 redirect     . . x . . . .
+join         . . x . . . .
 repeat       . . x . . . .
 refuse       . . x . . . .
 confirm      x x . . . . .

@@ -39,6 +39,7 @@ GOOD = {
     "route": {"to": ["zhkh"]}, "return": {"reason": "не наше"}, "part": {"text": "сведения"},
     "draft": {"kind": "final", "text": "Воду включили."}, "rework": {"reason": "подробнее"},
     "extend": {"until": LATER, "reason": "ждём детали"}, "redirect": {"body": "Росреестр", "text": "Это к ним."},
+    "join": {"kind": "final", "of": "7", "text": "Воду включили."},
     "repeat": {"of": "7"}, "notify": {"kind": "acknowledgement"}, "refuse": {"ground": "obscene"},
     "recall": {"reason": "ошибся"}, "deny": {"reason": "это беда"}, "block": {"ground": "spam", "until": LATER},
     "reopen": {"reason": "не решено"},
@@ -246,6 +247,32 @@ def test_a_redirection_that_is_not_out_yet_can_be_taken_back():
     assert (case.outcome, case.reply.n) == ("redirected", 2)
 
 
+def test_the_answer_to_another_message_of_the_question_is_the_answer_to_this_one():
+    for steps in ((), (("accept", "adm"),), (("route", "adm"),), (("route", "adm"), ("begin", "z"), ("draft", "z"))):
+        case = walk(*steps, ("join", "adm"))
+        assert (case.state, case.reply.of, "publish" in case.running) == ("approved", "7", True)
+        assert {"route", "draft", "approve", "part", "return"}.isdisjoint(case.running)
+        assert walk(("publish", "adm"), start=case).outcome == "answered"
+        assert walk(("rework", "adm"), start=case).state == ("rework" if case.division else "accepted")
+    interim = {"kind": "interim", "until": LATER}
+    assert "направьте его" in do(fresh(), "join", "adm", **interim).sentence
+    assert "п. 7.8" in do(fresh(), "join", "adm", kind="interim").sentence
+    case = walk(("join", "adm", {**interim, "division": "gas"}), ("publish", "adm"))
+    assert (case.state, case.division, case.deadlines["answer"]) == ("in_work", "gas", LATER)
+    redirect = {"kind": "redirect", "body": "Росреестр"}
+    assert walk(("join", "adm", redirect), ("publish", "adm")).outcome == "redirected"
+    assert "это делает администратор" in do(fresh(), "join", "z").sentence
+
+
+def test_what_the_network_may_have_is_neither_reworked_nor_closed():
+    case = walk(("route", "adm"), ("begin", "z"), ("draft", "z"), ("approve", "adm"))
+    away = facts(publishing=(1,), deleted=True)
+    for verb in ("rework", "close"):
+        assert "уже отправлен в сеть" in do(case, verb, "adm", away).sentence
+        assert isinstance(do(case, verb, "adm", facts(deleted=True)), Step)
+    assert do(case, "publish", "adm", away).case.state == "published"
+
+
 def test_an_emergency_is_not_closed_unanswered_by_one_person():
     burning = facts(emergency=True, reaction="none")
     assert "чрезвычайное закрывают после ответа" in do(fresh(), "close", "adm", burning).sentence
@@ -382,7 +409,7 @@ class Messages(RuleBasedStateMachine):
         args = {**GOOD.get(verb, {}), "until": until}
         if verb == "route":
             args["to"] = to
-        if verb == "draft":
+        if verb in ("draft", "join"):
             args["kind"] = "interim" if interim else "final"
         if verb == "notify" and case.owed:
             args["kind"] = case.owed[0]

@@ -1,0 +1,80 @@
+"""The networks as the desk publishes to them: each collector made when first needed, its errors in two kinds.
+
+What a network will never take comes back as `ByHand`; everything else is raised and may be tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from collectors.contract import Declined
+from settings import ConfigError, Settings
+from store.values import Answer, ByHand, Receipt
+
+if TYPE_CHECKING:
+    from collectors.contract import Collector
+
+
+class Outlet:
+    """Publishes through the collectors that `make_collector(network)` gives. `close` when done."""
+
+    def __init__(self, settings: Settings, make_collector: Callable[[str], Collector]) -> None:
+        self._settings = settings
+        self._make = make_collector
+        self._collectors: dict[str, Collector] = {}
+
+    def __enter__(self) -> Outlet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for collector in self._collectors.values():
+            collector.close()
+        self._collectors.clear()
+
+    def closed(self, network: str) -> str | None:
+        """Why nothing can be published in this network through the program; None when it can.
+
+        Raises `ConfigError` for a network that should be able to, but is configured wrongly (its secret is missing).
+        """
+        from collectors import available, load
+
+        if network not in available():
+            return f"для сети {network} нет сборщика"
+        cls = load(network)
+        if not cls.capabilities.reply:
+            return f"{cls.title}: через программу ответы здесь не размещаются"
+        if network not in self._settings.networks:
+            return f"сеть {network} не описана в настройках (networks)"
+        if cls.needs_token and self._settings.networks[network].token is None:
+            return f"в настройках нет токена сети {network} (networks.{network}.token)"
+        self._collector(network)
+        return None
+
+    def send(self, answer: Answer) -> Receipt | ByHand:
+        try:
+            return self._collector(answer.page.network).reply(answer)
+        except Declined as e:
+            return ByHand(str(e))
+
+    def find(self, answer: Answer, since: datetime, besides: frozenset[str] = frozenset()) -> Receipt | None:
+        return self._collector(answer.page.network).find_reply(answer, since, besides)
+
+    def _collector(self, network: str) -> Collector:
+        if network not in self._collectors:
+            self._collectors[network] = self._make(network)
+        return self._collectors[network]
+
+
+def longest(network: str) -> int | None:
+    """The longest answer that the network takes, in characters; None when no limit is known or it has no collector."""
+    from collectors import load
+
+    try:
+        return load(network).max_reply or None
+    except ConfigError:
+        return None
