@@ -218,6 +218,8 @@ def run_collect(
             progress=progress,
         )
         report = poller.run(Options(tuple(only), since, full))
+        if _watch_activity(store, settings):
+            deliverer.poke()
         if not report.interrupted:
             publish_commands.take_up(store, settings, partial(open_outlet, stop=stop))
         return report
@@ -239,6 +241,36 @@ def _lift_blocks(store: Store, settings: Settings) -> None:
         return
     if lifted:
         say(told(lifted))
+
+
+@desk_commands.alerts.command("spikes")
+def alerts_spikes(as_json: Json = False) -> None:
+    """Повышенная активность: что замечено, что сейчас выше обычного, сколько накоплено истории."""
+    from classifier.names import titles
+    from desk.spikes import overview
+    from desk.spikes_view import shown
+
+    state = current()
+    with state.store() as store:
+        found = overview(store, state.settings, utc_now(), titles())
+    emit(found) if as_json else console().print(shown(found, state.zone))
+
+
+def _watch_activity(store: Store, settings: Settings) -> list[str]:
+    """Raised social activity, looked for after a collecting; what goes wrong there spoils no collecting."""
+    import logging
+
+    from classifier.names import titles
+    from desk.spikes import watch
+    from settings import OtklikError, scrub
+
+    try:
+        return watch(store, settings, utc_now(), titles())
+    except OtklikError as e:
+        logging.getLogger("otklik.alerts").error("the watch for raised activity: %s", scrub(str(e)))
+    except Exception:
+        logging.getLogger("otklik.alerts").exception("the watch for raised activity failed")
+    return []
 
 
 @app.command()

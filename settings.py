@@ -659,6 +659,39 @@ class Desk(_Section):
         return value
 
 
+class Spikes(_Section):
+    """The watch for raised social activity (desk/surge.py). `false_per_week`: how many by chance are borne."""
+
+    enabled: bool = True
+    windows: list[Seconds] = Field(default=[1800.0, 3 * 3600.0, 86400.0], min_length=1, max_length=10)
+    history: Seconds = 56 * 86400.0
+    learn: Seconds = 14 * 86400.0
+    false_per_week: float = Field(default=1.0, gt=0, le=100, allow_inf_nan=False)
+    at_least: int = Field(default=5, ge=2, le=10_000)
+    times: float = Field(default=3.0, ge=1, le=1000, allow_inf_nan=False)
+    calm: Seconds = 6 * 3600.0
+
+    @field_validator("windows")
+    @classmethod
+    def _windows(cls, value: list[float]) -> list[float]:
+        if any(not 300 <= w <= 7 * 86400 for w in value) or len(set(value)) < len(value):
+            raise ValueError("нужны разные длительности от 5m до 7d, например [30m, 3h, 24h]")
+        return sorted(value)
+
+    @field_validator("history")
+    @classmethod
+    def _history(cls, value: float) -> float:
+        if not 14 * 86400 <= value <= 366 * 86400:
+            raise ValueError("нужна длительность от 14d до 366d, например 56d")
+        return value
+
+    @model_validator(mode="after")
+    def _learns(self) -> Spikes:
+        if self.learn > self.history:
+            raise ValueError("learn больше history: до первой тревоги не дойдёт; уменьшите learn")
+        return self
+
+
 class Alerts(_Section):
     head: list[Secret] = []
     escalate: list[Secret] = []
@@ -666,6 +699,7 @@ class Alerts(_Section):
     timeout: Seconds = 10.0
     retry_every: Seconds = 60.0
     max_attempts: int = Field(default=20, ge=1, le=1000)
+    spikes: Spikes = Spikes()
 
 
 class Classifier(_Section):

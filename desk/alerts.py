@@ -20,7 +20,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from desk.text import NETWORKS, link, plain, quoted, when
+from desk.text import NETWORKS, link, plain, plural, quoted, when
 from settings import ConfigError, OtklikError, Secret, Settings, remember_secret, scrub
 from store.values import AlertJob, utcnow
 
@@ -101,6 +101,8 @@ def compose(job: AlertJob, tz: str, page: str = "") -> tuple[str, str]:
     """
     message: Mapping[str, Any] = job.message or {}
     drill = bool(job.drill)
+    if job.message is None and not drill:
+        return _compose_rise(job)
     kind = plain(message.get("emergency_kind"), 80) or "Возможно ЧП"
     places = plain(", ".join(str(p.get("name")) for p in message.get("places") or () if isinstance(p, Mapping)), 120)
     again = job.level == "escalation"
@@ -118,6 +120,8 @@ def compose(job: AlertJob, tz: str, page: str = "") -> tuple[str, str]:
         text = quoted(message.get("text"), 500)
         lines.append(f"«{text}»" if text else "Сообщение без текста (фото, видео или наклейка).")
         lines.append(f"Место: {places or 'не названо'}")
+        if said := _asking(job.asking, tz):
+            lines.append(said)
         page = page or plain(message.get("page"))
         network = NETWORKS.get(str(message.get("network")), plain(message.get("network"), 20))
         lines.append(f"Страница: {plain(page, 100)} ({network})")
@@ -129,6 +133,35 @@ def compose(job: AlertJob, tz: str, page: str = "") -> tuple[str, str]:
             lines.append(f"Почему тревога: {reasons}")
         if message.get("url"):
             lines.append(f"Открыть: {link(message.get('url'))}")
+    lines.append(f"Подтвердите: otklik alerts ack {job.alert_id}")
+    return title, "\n".join(lines)
+
+
+def _asking(asking: Mapping[str, Any] | None, tz: str) -> str:
+    """How many write of the same; nothing when nobody else does."""
+    n, people = (int((asking or {}).get(k) or 0) for k in ("messages", "authors"))
+    if n < 2:
+        return ""
+    who = f", разных авторов: {people}" if people else ""
+    first = when((asking or {}).get("first"), tz)
+    return f"Об этом пишут: {plural(n, 'сообщение', 'сообщения', 'сообщений')}{who}; первое {first}"
+
+
+def _compose_rise(job: AlertJob) -> tuple[str, str]:
+    """Raised activity (clause 17): its words were found when it was told; examples are quoted as they stand now."""
+    kind = plain(job.kind, 80) or "Повышенная социальная активность"
+    what = plain(job.text, 400)
+    title = f"{kind[:1].upper()}{kind[1:]}: {what.partition('.')[0]}"
+    lines = [f"{what}."]
+    if job.level == "escalation":
+        title = f"ПОВТОРНО: {title}"
+        lines.insert(0, "Тревогу никто не подтвердил вовремя.")
+    if job.examples:
+        lines.append("Например:")
+        lines += [
+            f"— «{quoted(m.get('text'), 160) or 'сообщение без текста'}» {link(m.get('url'))}".rstrip()
+            for m in job.examples
+        ]
     lines.append(f"Подтвердите: otklik alerts ack {job.alert_id}")
     return title, "\n".join(lines)
 

@@ -58,15 +58,34 @@ def alerts_test(as_json: Json = False) -> None:
 @alerts.command("drill")
 def alerts_drill(
     text: Annotated[str, typer.Argument(help="Текст учебной тревоги.")] = "Учебная тревога: проверка оповещения",
+    report: Annotated[
+        bool, typer.Option("--report", help="Не проводить; показать задержки прежних учений и настоящих тревог.")
+    ] = False,
+    since: Annotated[str | None, typer.Option("--since", help="Для --report: с этой даты.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Учебная тревога: тот же путь, что у настоящей, с пометкой «учебная»."""
+    """Учебная тревога: тот же путь, что у настоящей, с пометкой «учебная»; --report: задержки по каналам."""
     from desk.alerts import Deliverer
+    from desk.delays import delays, of_channels, table
 
     state = current()
+    if report:
+        with state.store() as store:
+            found = delays(store.alert_delays(date_of(since, state.zone)))
+        emit(found) if as_json else console().print(table(found))
+        return
     with state.store() as store:
         alert = store.raise_drill(text, utc_now())
         deliverer = Deliverer(store, state.settings)
         results = deliverer.deliver_due(only=alert)
+        sent = of_channels([a for a in store.alert_delays() if str(a["id"]) == alert])
+    if as_json:
+        emit({"alert": alert, "channels": sent})
+    else:
+        for one in sent:
+            say(
+                f"  {one['channel']}: " + (f"доставлено за {one['p50']:.1f} с" if one["delivered"] else "не доставлено")
+            )
     if not deliverer.channels:
         say(f"учебная тревога {alert}: никому не доставлена; добавьте канал в alerts.head")
     else:

@@ -13,12 +13,14 @@ from typing import Any
 from sqlalchemy import case, insert, literal, select, update
 
 from settings import scrub
+from store.activity import examples_of
 from store.assessing import clean, utc
+from store.clusters import counts_in
 from store.db import Database, Tx, rows_in
 from store.errors import NotFound
 from store.queue import number
 from store.tables import Instant, alerts, messages, sendings
-from store.values import AlertJob
+from store.values import SPIKE, AlertJob
 from store.views import alert_view, dump, message_view, plain
 
 
@@ -82,7 +84,10 @@ def claim(
             return []
         _escalated(tx, sorted({id_ for id_, level, _, _ in won if level == "escalation"}))
         rows = {r.id: r for r in rows_in(tx.conn, select(alerts), alerts.c.id, sorted({w[0] for w in won}))}
-        texts = _messages(tx.conn, [r.message_id for r in rows.values() if r.message_id is not None])
+        about = [r.message_id for r in rows.values() if r.message_id is not None]
+        examples = examples_of(tx.conn, [r.id for r in rows.values() if r.kind == SPIKE])
+        texts = _messages(tx.conn, sorted({*about, *(i for listed in examples.values() for i in listed)}))
+        asking = {i: counts_in(tx.conn, i) for i in about}
         return [
             AlertJob(
                 alert_id=str(id_),
@@ -93,6 +98,11 @@ def claim(
                 drill=rows[id_].drill,
                 created_at=rows[id_].created_at,
                 text=rows[id_].text,
+                kind=rows[id_].kind,
+                asking=asking.get(rows[id_].message_id),
+                examples=tuple(
+                    texts[i] for i in examples.get(id_, ()) if i in texts and texts[i]["deleted_at"] is None
+                ),
             )
             for id_, level, key, attempt in won
         ]
@@ -201,6 +211,33 @@ def release(db: Database, job: AlertJob, now: datetime) -> None:
         .values(attempts=s.attempts - 1, claimed_until=utc(now))
     )
     db.transact(lambda tx: tx.execute(query), utc(now))
+
+
+def delays(db: Database, since: datetime | None = None, until: datetime | None = None) -> list[dict[str, Any]]:
+    """When each alert was raised, delivered through each channel, acknowledged; oldest first. Times are datetimes.
+
+    Fields: those of an alert's row; `published_at`, `collected_at`, `url`, `assessment` of its message (None without
+    one); `sendings`: `level`, `channel`, `attempts`, `delivered_at`, `error`. Emergencies of the archive have none.
+    """
+    m = messages.c
+    query = (
+        select(alerts, m.published_at, m.collected_at, m.url, m.assessment)
+        .join_from(alerts, messages, m.id == alerts.c.message_id, isouter=True)
+        .order_by(alerts.c.id)
+    )
+    if since is not None:
+        query = query.where(alerts.c.created_at >= utc(since))
+    if until is not None:
+        query = query.where(alerts.c.created_at < utc(until))
+    with db.read() as conn:
+        found = [{**r, "sendings": []} for r in conn.execute(query).mappings()]
+        by_id = {a["id"]: a for a in found}
+        for s in rows_in(conn, select(sendings), sendings.c.alert_id, list(by_id)):
+            fields = ("level", "channel", "attempts", "delivered_at", "error")
+            by_id[s.alert_id]["sendings"].append({k: getattr(s, k) for k in fields})
+    for a in found:
+        a["sendings"].sort(key=lambda s: (s["level"] != "head", s["channel"]))
+    return found
 
 
 def acknowledge(db: Database, id_: str, by: str, now: datetime) -> dict[str, Any]:

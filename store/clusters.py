@@ -44,13 +44,18 @@ def repeats(db: Database, id_: int, limit: int) -> list[dict[str, Any]]:
 
 def counts(db: Database, id_: int) -> dict[str, Any]:
     """How many write of the same: messages that still stand, different authors, first and last time."""
+    with db.read() as conn:
+        return counts_in(conn, id_)
+
+
+def counts_in(conn: Any, id_: int) -> dict[str, Any]:
+    """`counts` within a transaction."""
     m = messages.c
     author = func.count(func.distinct(m.network + ":" + m.author_id))
-    with db.read() as conn:
-        query = select(func.count(), author, func.min(m.listed_at), func.max(m.listed_at)).where(
-            m.id.in_(members(conn, id_)), m.deleted_at.is_(None)
-        )
-        n, authors, first, last = conn.execute(query).one()
+    query = select(func.count(), author, func.min(m.listed_at), func.max(m.listed_at)).where(
+        m.id.in_(members(conn, id_)), m.deleted_at.is_(None)
+    )
+    n, authors, first, last = conn.execute(query).one()
     return plain({"messages": n, "authors": authors, "first": first, "last": last})
 
 

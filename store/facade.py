@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
-from store import alerts as _alerts
 from store import (
+    activity,
     budget,
     clusters,
     corrections,
@@ -24,12 +24,14 @@ from store import (
     reassessing,
     review,
 )
+from store import alerts as _alerts
 from store.db import REPEAT_WINDOW, Database
 from store.values import (
     AlertJob,
     Assessment,
     Correction,
     Coverage,
+    Hour,
     Judgeable,
     Known,
     Landed,
@@ -42,7 +44,10 @@ from store.values import (
     Reassessed,
     Reassessing,
     Receipt,
+    Spike,
+    Subject,
     Unassessed,
+    Voice,
 )
 
 
@@ -297,5 +302,46 @@ class Store:
     def acknowledge(self, alert_id: str, by: str, now: datetime) -> dict[str, Any]:
         return _alerts.acknowledge(self._db, alert_id, by, now)
 
+    def alert_delays(self, since: datetime | None = None, until: datetime | None = None) -> list[dict[str, Any]]:
+        return _alerts.delays(self._db, since, until)
+
     def raise_drill(self, text: str, now: datetime) -> str:
         return _alerts.drill(self._db, text, now)
+
+    # --- raised activity ---------------------------------------------------------------------------------------------
+
+    def recent_voices(self, since: datetime, skip: frozenset[str] = frozenset()) -> list[Voice]:
+        return activity.recent(self._db, since, skip)
+
+    def fold_activity(self, now: datetime, history: timedelta, skip: frozenset[str] = frozenset()) -> bool:
+        return activity.fold(self._db, now, history, skip)
+
+    def activity_mark(self) -> datetime | None:
+        return activity.mark(self._db)
+
+    def activity(self, since: datetime) -> Iterator[Hour]:
+        return activity.hours(self._db, since)
+
+    def activity_of(self, subject: Subject, since: datetime) -> dict[datetime, int]:
+        return activity.hours_of(self._db, subject, since)
+
+    def activity_pages(self) -> dict[tuple[str, str], datetime]:
+        return activity.first_hours(self._db)
+
+    def activity_norms(self) -> Any:
+        return activity.norms(self._db)
+
+    def save_activity_norms(self, norms: Any, now: datetime) -> None:
+        activity.save_norms(self._db, norms, now)
+
+    def spikes(self, since: datetime) -> list[Spike]:
+        return activity.told(self._db, since)
+
+    def raise_spike(self, spike: Spike, text: str, now: datetime) -> str:
+        return activity.raise_spike(self._db, spike, text, now)
+
+    def still_rising(self, alert_ids: Sequence[str], now: datetime) -> None:
+        activity.still_rising(self._db, alert_ids, now)
+
+    def calm_spikes(self, alert_ids: Sequence[str], now: datetime) -> None:
+        activity.calm(self._db, alert_ids, now)

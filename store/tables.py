@@ -221,6 +221,8 @@ _partial("ix_messages_topic", (_m.c.topic,), _m.c.topic.isnot(None))
 _partial("ix_messages_group", (_m.c.topic_group,), _m.c.topic_group.isnot(None))
 _partial("ix_messages_division", (_m.c.division, *_ORDER), _m.c.division.isnot(None))
 _partial("ix_messages_unassessed", (_m.c.id,), UNASSESSED)
+# By the day they came: reports and the watch for rises read no more than their time.
+_partial("ix_messages_collected", (_m.c.collected_at,), ~_m.c.own)
 
 
 class MessagePlace(SQLModel, table=True):
@@ -327,6 +329,40 @@ class Sending(SQLModel, table=True):
     next_try_at: datetime = _time()
     delivered_at: datetime | None = _time_or_none()
     error: str | None = Field(default=None, sa_type=Text)
+
+
+class Activity(SQLModel, table=True):
+    """How many residents wrote in an hour; "" = unknown, for `place`: whatever place they named."""
+
+    __tablename__ = "activity"
+    hour: datetime = Field(primary_key=True, sa_type=Instant)
+    place: str = Field(primary_key=True)
+    grp: str = Field(primary_key=True)
+    topic: str = Field(primary_key=True)
+    network: str = Field(primary_key=True)
+    page_id: str = Field(primary_key=True)
+    n: int = 0
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class SpikeRow(SQLModel, table=True):
+    """A rise that an alert tells of; "" in `grp`, `topic`, `place`, `network`, `page_id`: any. `examples`: messages."""
+
+    __tablename__ = "spikes"
+    alert_id: int = _ref("alerts.id", primary=True)
+    grp: str
+    topic: str
+    place: str
+    network: str
+    page_id: str
+    window_s: int
+    started_at: datetime = _time()
+    last_at: datetime = _time()
+    ended_at: datetime | None = _time_or_none()
+    n: int
+    usual: float
+    examples: list[str] | None = _json()
 
 
 class CaseRow(SQLModel, table=True):
@@ -515,6 +551,8 @@ judgements = Judgement.__table__
 events = Event.__table__
 alerts = Alert.__table__
 sendings = Sending.__table__
+activity = Activity.__table__
+spikes = SpikeRow.__table__
 cases = CaseRow.__table__
 offers = Offer.__table__
 digests = Digest.__table__

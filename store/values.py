@@ -418,8 +418,9 @@ class QueueFilter:
 class AlertJob:
     """One sending of one alert through one channel, held by whoever claimed it until the claim runs out.
 
-    `level`: "head" or "escalation". `attempt` counts from 1. `message`: the message's fields, None for a drill, whose
-    words are `text`.
+    `level`: "head" or "escalation". `attempt` counts from 1. `message`: the message's fields, None for a drill and for
+    raised activity, whose words are `text`; `examples`: messages of a rise. `asking`: how many write of the same
+    (`Store.repeat_counts`).
     """
 
     alert_id: str
@@ -430,6 +431,70 @@ class AlertJob:
     drill: bool
     created_at: datetime
     text: str = ""
+    kind: str | None = None
+    asking: Mapping[str, Any] | None = None
+    examples: Sequence[Mapping[str, Any]] = ()
+
+
+# --- raised activity --------------------------------------------------------------------------------------------------
+
+SPIKE = "повышенная социальная активность"
+"""The kind of an alert about a rise (clause 17)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is counted: messages of a topic or a group, about a place, under a page. An empty field: any."""
+
+    group: str = ""
+    topic: str = ""
+    place: str = ""
+    network: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One message as it counts. `who`: its author, told apart; `whole` False: the author was counted already, but not
+    for these places."""
+
+    id: str
+    at: datetime
+    who: str
+    group: str
+    topic: str
+    places: tuple[str, ...]
+    network: str
+    page: str
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """How many wrote in one hour; `place` "": whatever place they named."""
+
+    hour: datetime
+    group: str
+    topic: str
+    place: str
+    network: str
+    page: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """A rise that was told of. `n` people within `window_s` seconds, `usual`: how many would be expected."""
+
+    subject: Subject
+    window_s: int
+    started_at: datetime
+    last_at: datetime
+    n: int
+    usual: float
+    examples: tuple[str, ...] = ()
+    ended_at: datetime | None = None
+    alert_id: str = ""
 
 
 # --- the desk ---------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """`make soak`: the long runs of the proofs, on both databases. Small ones are in `make test`.
 
-python -m tests.soak [kills|overlap|schedules|faults|clocks]… [--kills N] [--runs N] [--schedules N] [--database KIND]
+python -m tests.soak [kills|overlap|schedules|faults|clocks|spikes]… [--kills N] [--runs N] [--schedules N] [--days N]
+                     [--database KIND]
 """
 
 from __future__ import annotations
@@ -107,13 +108,48 @@ def classify(texts: int) -> bool:
     return _verdict(wrong)
 
 
+POWER = (0.1, 0.5), (0.5, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, 64)
+"""Bounds of how many people usually write in half an hour."""
+
+
+def spikes(days: int) -> bool:
+    """Raised activity: ordinary traffic under the watch, and real rises noticed within half an hour."""
+    from desk.surge import Rules
+    from tests.desk.traffic import District, power, watch
+
+    started = time.process_time()
+    ordinary, *_ = watch(days, 7, District(), Rules())
+    print(
+        f"spikes: {ordinary.days} days of ordinary traffic, {ordinary.voices} people, {ordinary.subjects} subjects: "
+        f"{len(ordinary.false)} false, {ordinary.per_week:.2f} a week, CPU {time.process_time() - started:.0f} s",
+        flush=True,
+    )
+    for at, key, n, usual in ordinary.false:
+        print(f"  {at:%Y-%m-%d %H:%M} {'/'.join(key)}: {n}, usual {usual:.1f}", flush=True)
+    good = ordinary.per_week <= 1
+    for a_day in (300, 1500):
+        _, memory, heard, norms = watch(70, 3, District(a_day=a_day), Rules(), refit=7)
+        print(
+            f"spikes: {a_day} messages a day; rises told within 30 minutes, by people usual in half an hour", flush=True
+        )
+        for least, most in POWER:
+            row = [power(memory, heard, norms, Rules(), times, least, most, 40, 1) for times in (3, 5, 10, 20, 50)]
+            told = ", ".join(f"{t}x {f} of {n}" for t, (f, n) in zip((3, 5, 10, 20, 50), row, strict=True) if n)
+            print(f"  {least:g}-{most:g}: {told}", flush=True)
+            good &= least < 16 or all(f >= 0.9 * n for f, n in row[1:])
+    return good
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["kills", "overlap", "schedules", "faults", "clocks", "classify"])
+    parser.add_argument(
+        "parts", nargs="*", default=["kills", "overlap", "schedules", "faults", "clocks", "classify", "spikes"]
+    )
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--schedules", type=int, default=10_000)
     parser.add_argument("--cases", type=int, default=1_000_000)
+    parser.add_argument("--days", type=int, default=380)
     parser.add_argument("--texts", type=int, default=1_000_000)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
     asked = parser.parse_args()
@@ -134,6 +170,8 @@ def main() -> int:
         good &= clocks(asked.cases)
     if "classify" in asked.parts:
         good &= classify(asked.texts)
+    if "spikes" in asked.parts:
+        good &= spikes(asked.days)
     return 0 if good else 1
 
 
