@@ -19,10 +19,11 @@ from urllib.parse import urlsplit
 
 from collectors.contract import Batch, Capabilities, Check, Collector, Gone, Unavailable, Walk
 from collectors.graph import GraphClient, check_token, edge, following, moment
+from collectors.instagram_items import SITE, comment_of
 from collectors.raw import clean, mapping, whole
 from collectors.reading import Level, Reading, Thread, Tree
 from settings import ConfigError, InstagramNetwork, SecretError
-from store.values import Author, Comment, PageRef, Post
+from store.values import Comment, PageRef, Post
 
 if TYPE_CHECKING:
     from collectors.instagram_loader import Instaloaded
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from settings import Network
     from settings import Page as PageSettings
 
-SITE = "https://www.instagram.com/"
 GUIDE = "docs/ru/instagram-token.md"
 PAGE, REPLIES = 50, 50  # comments and replies a call: the most Instagram gives
 MEDIA = "id,caption,comments_count,timestamp,permalink,is_comment_enabled"
@@ -227,34 +227,6 @@ class _Threads(Tree[Raw]):
 
     def counter(self) -> int | None:
         return self._instagram.counter(self._post)
-
-
-def comment_of(
-    page: PageRef,
-    post: Post,
-    id: str,
-    who: str | None,
-    name: str | None,
-    text: str,
-    at: datetime | None,
-    parent: str | None,
-) -> Comment:
-    """A comment as a value; hidden ones are messages too. The account itself is known by its number or its name."""
-    own = who == page.id or (name is not None and page.url == f"{SITE}{name}/")
-    person = Author(who, name, f"{SITE}{name}/", "community" if own else "person") if name else Author(who)
-    return Comment(
-        network="instagram",
-        external_id=id,
-        page_id=page.id,
-        post_id=post.id,
-        comment_id=id,
-        parent_id=parent,
-        author=person,
-        text=text,
-        published_at=at,
-        url=f"{post.url.rstrip('/')}/c/{id}/",
-        own=own,
-    )
 
 
 _HOSTS = {"instagram.com", "www.instagram.com", "m.instagram.com"}

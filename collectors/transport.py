@@ -28,6 +28,7 @@ from settings import ConfigError
 if TYPE_CHECKING:
     import httpx
     import requests
+    from requests.adapters import HTTPAdapter
 
     from collectors.contract import Collector
     from settings import Network
@@ -170,22 +171,28 @@ def _gather(chunks: Iterator[bytes], timeout: float) -> bytes:
 # --- requests (for clients that bring their own URLs) ----------------------------------------------------------------
 
 
-def requests_session(gate: Gate) -> requests.Session:
-    """A session that can only reach the gate's address and whose answers are whole, bounded, parsed JSON."""
+def requests_adapter(
+    gate: Gate, address: Callable[[str], str] | None = None, *, plain: bool = False, **options: Any
+) -> HTTPAdapter:
+    """An adapter that goes only where `address` (by default the gate) lets it, and brings whole, bounded answers.
+
+    They are parsed JSON, and what is worth repeating is `Retry`; `plain`: whatever came, with any status, is handed on.
+    """
     import requests
     import urllib3
     from requests.adapters import HTTPAdapter
 
     class Adapter(HTTPAdapter):
         def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
-            request.url = gate.address(request.url)
+            request.url = (address or gate.address)(request.url)
             kwargs |= {"stream": True, "timeout": (min(gate.timeout, 10.0), gate.timeout)}
             try:
                 response = super().send(request, *args, **kwargs)
                 try:
-                    judge_status(response.status_code, response.headers)
-                    if response.ok:
-                        judge_type(response.headers)
+                    if not plain:
+                        judge_status(response.status_code, response.headers)
+                        if response.ok:
+                            judge_type(response.headers)
                     body = _gather(self._chunks(response.raw), gate.timeout)
                 except BaseException:
                     response.close()
@@ -194,6 +201,8 @@ def requests_session(gate: Gate) -> requests.Session:
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as e:
                 raise Retry(_network_reason(e)) from None
             response._content, response._content_consumed = body, True  # type: ignore[attr-defined]
+            if plain:
+                return response
             if not response.ok:
                 raise Retry(f"HTTP {response.status_code}", code=str(response.status_code))
             data = parse_json(body)
@@ -205,6 +214,13 @@ def requests_session(gate: Gate) -> requests.Session:
             while chunk := raw.read1(CHUNK, decode_content=True):
                 yield chunk
 
+    return Adapter(**options)
+
+
+def requests_session(gate: Gate) -> requests.Session:
+    """A session that can only reach the gate's address and whose answers are whole, bounded, parsed JSON."""
+    import requests
+
     session = requests.Session()
     if gate.local:
         session.trust_env = False
@@ -215,8 +231,9 @@ def requests_session(gate: Gate) -> requests.Session:
         )
         session.trust_env = False
     session.headers["User-Agent"] = USER_AGENT
-    session.mount("https://", Adapter(pool_connections=2, pool_maxsize=4))
-    session.mount("http://", Adapter(pool_connections=2, pool_maxsize=4))
+    adapter = requests_adapter(gate, pool_connections=2, pool_maxsize=4)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
     return session
 
 

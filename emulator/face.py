@@ -46,7 +46,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: a value that becomes JSON."""
+    """What goes back: a value that becomes JSON, or bytes as they are."""
 
     body: Any
     status: int = 200

@@ -55,7 +55,13 @@ class FacebookFace(GraphFace):
                     "link": lambda p: f"{SITE}{p.screen_name}",
                 },
                 edges={name: self._posts(own) for name, own in lists.items()},
-                params={name: frozenset({"include_hidden", "show_expired", "with"}) for name in lists},
+                params={
+                    "ads_posts": frozenset({"exclude_dynamic_ads", "include_inline_create", "since", "until"}),
+                    **dict.fromkeys(
+                        ("published_posts", "posts", "visitor_posts", "feed"),
+                        frozenset({"include_hidden", "show_expired", "with"}),
+                    ),
+                },
                 usual=("name",),
             ),
             "PagePost": Kind(

@@ -231,7 +231,8 @@ class Emulator:
         if fault is not None and fault.kind in ("null", "shape"):
             answer = Answer(self.face.null if fault.kind == "null" else self.face.shape)
         entry["status"] = answer.status
-        out.send_faulty(dumps(answer.body), None if of_content else fault, answer.status, answer.headers)
+        body = answer.body if isinstance(answer.body, bytes) else dumps(answer.body)
+        out.send_faulty(body, None if of_content else fault, answer.status, answer.headers)
 
     def _admin(self, request: Request, out: _Out) -> None:
         what = request.path.removeprefix("/_otklik/")
