@@ -380,7 +380,18 @@ class VkNetwork(Network):
 
 
 class OkNetwork(Network):
-    pass
+    """`application_key` is public; one of the two secrets signs every call (docs/ru/ok-token.md).
+
+    `comment_fields`, `topic_fields`: what is asked for, as no list of names is published. `own_ids`: people who answer
+    for the administration under their own names.
+    """
+
+    application_key: Name | None = None
+    application_secret_key: Secret | None = None
+    session_secret_key: Secret | None = None
+    comment_fields: Name = "comment.*"
+    topic_fields: Name = "media_topic.*"
+    own_ids: list[Name] = []
 
 
 class InstagramNetwork(Network):
@@ -420,12 +431,25 @@ class MaxNetwork(Network):
     pass
 
 
+class YoutubeOauth(_Section):
+    """The right of the channel's owner: comments held for review, answers (docs/ru/youtube-token.md)."""
+
+    client_id: Name
+    client_secret: Secret
+    refresh_token: Secret
+    token_url: str = "https://oauth2.googleapis.com/token"
+
+
 class YoutubeNetwork(Network):
-    pass
+    oauth: YoutubeOauth | None = None
 
 
 class RutubeNetwork(Network):
-    pass
+    """`agreed`: its unofficial addresses may be read. `fields`: more names of things (docs/rutube.md)."""
+
+    agreed: bool = False
+    client: Name = "wdp"
+    fields: dict[Name, list[Name]] = {}
 
 
 NETWORKS: dict[str, type[Network]] = {

@@ -152,14 +152,14 @@ class Manners:
         """The token itself; `scrub` knows it from now on."""
         return self.config.token.reveal() if self.config.token else ""
 
-    def call(self, send: Callable[[], T], what: str = "", cost: int = 1, units: int = 1) -> T:
+    def call(self, send: Callable[[], T], what: str = "", cost: int = 1, units: int = 1, tries: int | None = None) -> T:
         """`send()` in its turn, repeated while it raises `Retry`; then `RateLimited` or `Unavailable`.
 
         `what`: how the log names the call. `cost`: slots of the budget that it takes. `units`: what
-        the network charges for it.
+        the network charges for it. `tries`: how often at most, instead of the configuration's.
         """
         give_up_at = self._clock() + self.config.max_wait
-        attempt = 0
+        attempt, most = 0, tries or self.config.retries + 1
         while True:
             self._take_turn(cost, give_up_at)
             if self.quota is not None:
@@ -175,13 +175,17 @@ class Manners:
                 log.info("%s: %s, attempt %d", what, scrub(e.reason), attempt)
                 if e.limited:
                     self.budget.hold(self.key, self._clock() + min(pause, self.config.max_wait))
-                if attempt > self.config.retries or self._clock() + pause > give_up_at:
+                if attempt >= most or self._clock() + pause > give_up_at:
                     raise self._given_up(e) from None
                 self._sleep(pause)
 
     def hold(self, seconds: float) -> None:
         """Nobody who uses this token calls for so long: the network says that a limit is nearly used up."""
         self.budget.hold(self.key, self._clock() + seconds)
+
+    def now(self) -> float:
+        """Unix seconds by the clock that turns are taken by."""
+        return self._clock()
 
     def pause(self, seconds: float) -> None:
         """Wait, but not longer than the run may live."""

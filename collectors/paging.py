@@ -20,6 +20,11 @@ still counts more is remembered as `short`: whether the network hides items or l
 
 Items of pages that were not accepted are yielded all the same: nothing that came is dropped.
 
+**Page numbers.** `PageWalk` reads pages 1, 2, 3… of a size that the network chooses, so pages can't overlap and an item
+that slips over a border is not noticed. A list of one page is one instant's whole list. A longer one is read twice
+(`twice`), and complete only when both readings were the same list: what vanished while it was read the first time can't
+be there the second time, so a list that moved in between looks different (unless it moved there and back).
+
 **Cursors.** `CursorWalk` follows opaque cursors; there completeness is the network's promise. It de-duplicates, goes on
 over empty pages, refuses a cursor that comes a second time, begins anew when a cursor has died, and is complete only
 when the network itself said "end".
@@ -203,3 +208,52 @@ class CursorWalk(Generic[T]):
                 return
             self._cursor = following
         self.reason = "список не кончается"
+
+
+class PageWalk(Generic[T]):
+    """Iterate: lists of items not seen before. `fetch(number)` -> (slice, is there a page after it?), from page 1.
+
+    `twice`: prove a list of several pages by a second reading; without it `complete` only means that the end was met.
+    """
+
+    short = 0
+
+    def __init__(
+        self,
+        fetch: Callable[[int], tuple[Slice[T], bool]],
+        key: Callable[[T], Hashable],
+        *,
+        twice: bool = True,
+        max_pages: int = 10_000,
+    ) -> None:
+        self._fetch = fetch
+        self._key = key
+        self._twice = twice
+        self._max_pages = max_pages
+        self.complete = False
+        self.last: Slice[T] | None = None
+        self.reason: str | None = None
+
+    def __iter__(self) -> Iterator[list[T]]:
+        yielded: set[Hashable] = set()
+        before: list[Hashable] | None = None
+        for attempt in (1, 2, 3):
+            order: list[Hashable] = []
+            for number in range(1, self._max_pages + 1):
+                self.last, more = self._fetch(number)
+                unseen = {k: i for i in self.last.items if (k := self._key(i)) not in yielded}
+                order += [self._key(i) for i in self.last.items]
+                yielded.update(unseen)
+                if unseen:
+                    yield list(unseen.values())
+                if not more:
+                    break
+            else:
+                self.reason = "список не кончается"
+                return
+            if number == 1 or not self._twice or order == before:
+                self.complete = True
+                return
+            before = order
+            if attempt == 3:
+                self.reason = "список меняется быстрее, чем читается"

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from collectors.contract import Batch, CollectError, Gone, RateLimited, Unauthorised, Walk
-from collectors.paging import CursorWalk, OffsetWalk
+from collectors.paging import CursorWalk, OffsetWalk, PageWalk
 from store.values import Comment, Known, Outcome, Post
 
 T = TypeVar("T")
-Level = OffsetWalk[T] | CursorWalk[T]
+Level = OffsetWalk[T] | CursorWalk[T] | PageWalk[T]
 
 
 class Thread(NamedTuple):

@@ -134,7 +134,7 @@ def judge_type(headers: Any) -> None:
     """`Retry` unless the answer calls itself JSON: a page of a filter or a login form is no answer."""
     kind = (headers.get("content-type") or "").partition(";")[0].strip().lower()
     if "json" not in kind and "javascript" not in kind:
-        raise Retry("пришла страница вместо данных")
+        raise Retry("пришла страница вместо данных", code="page")
 
 
 def retry_after(headers: Any) -> float | None:

@@ -1,0 +1,310 @@
+"""YouTube: the videos of a channel and every comment under them, by the Data API v3.
+
+Counters first: a list of uploads and the statistics of 50 videos are a unit each. Threads come newest first with about
+five replies; longer ones are read by `comments.list`. Times of two levels only: a reply to a reply stands in the same
+thread, whom it answers is said in its text. Quota: every call costs, a failed one too (docs/youtube.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from collectors.contract import (
+    Answer,
+    Batch,
+    Blocked,
+    Capabilities,
+    Check,
+    CollectError,
+    Collector,
+    Gone,
+    Prices,
+    Receipt,
+    Unavailable,
+    Walk,
+)
+from collectors.json_api import clock_check
+from collectors.paging import CursorExpired, CursorWalk, Slice
+from collectors.raw import clean, mapping
+from collectors.reading import NO_THREAD, Level, Reading, Thread, Tree
+from collectors.when import from_text
+from collectors.youtube_client import DISABLED, YoutubeClient
+from collectors.youtube_items import NETWORK, SITE, Raw, comment_of, comment_url, page_name, top_of, video, video_id
+from store.values import Comment, PageRef, Post
+
+if TYPE_CHECKING:
+    from collectors.manners import Manners
+    from settings import Page as PageSettings
+    from settings import YoutubeNetwork
+
+VIDEOS = 50  # a call, of any list but comments
+COMMENTS = 100
+MAX_REPLY = 10_000  # characters (unconfirmed)
+WRITE_UNITS = 50
+HELD = ("heldForReview", "likelySpam")
+
+
+class YoutubeCollector(Collector):
+    """YouTube by an API key; with OAuth of the channel also comments held for review, and answers."""
+
+    network = NETWORK
+    title = "YouTube"
+    api = "https://youtube.googleapis.com/youtube/v3/"
+    hosts = frozenset({"youtube.googleapis.com", "www.googleapis.com"})
+    requests_per_second = 5.0
+    capabilities = Capabilities(
+        counters=True,
+        replies=True,
+        depth=2,
+        edits=True,
+        deletions=True,
+        cost="10 000 единиц в сутки на проект Google (чтение 1, ответ 50); сутки начинаются в полночь Калифорнии",
+        note="с доступом владельца канала (OAuth) видны и комментарии на проверке, можно отвечать; записей "
+        "сообщества в API нет",
+    )
+    max_reply = MAX_REPLY
+    prices = Prices(posts=VIDEOS, counters=VIDEOS, comments=COMMENTS, unit="единиц")
+    daily_budget = 10_000
+    day_zone = "America/Los_Angeles"
+
+    def __init__(self, config: YoutubeNetwork, manners: Manners) -> None:
+        super().__init__(config, manners)
+        self.client = YoutubeClient(config, manners)
+        if self.client.oauth is not None:
+            self.capabilities = replace(self.capabilities, reply=True)  # type: ignore[misc]
+        self._uploads: dict[str, str] = {}
+
+    # --- pages -------------------------------------------------------------------------------------------------------
+
+    def resolve(self, page: PageSettings) -> PageRef:
+        found = self._channel(**page_name(page.id))
+        number = clean(mapping(found).get("id"))
+        if found is None or not number:
+            raise Gone(f"канала {clean(page.id)[:100]} на YouTube нет; проверьте адрес в браузере", code=404)
+        title = page.title or clean(mapping(found.get("snippet")).get("title"))
+        return PageRef(NETWORK, number, title, f"{SITE}channel/{number}", page.owner, tuple(page.include))
+
+    def _channel(self, **by: str) -> Raw | None:
+        items = self.client.items("channels", part="snippet,contentDetails,statistics", maxResults=1, **by)
+        if not items:
+            return None
+        uploads = mapping(mapping(items[0].get("contentDetails")).get("relatedPlaylists")).get("uploads")
+        if isinstance(uploads, str) and uploads:
+            self._uploads[clean(items[0].get("id"))] = uploads
+        return items[0]
+
+    def server_time(self) -> datetime:
+        return self.client.api.server_time(lambda: self.client.items("channels", part="id", id="UC" + "_" * 22))
+
+    # --- posts -------------------------------------------------------------------------------------------------------
+
+    def posts(self, page: PageRef, since: datetime | None) -> Iterator[Post]:
+        if "videos" not in page.include:
+            return
+        walk = CursorWalk(self._uploaded(page), lambda r: video_id(r))
+        for batch in walk:
+            found = self._videos([v for r in batch if (v := video_id(r))], page)
+            yield from found.values()
+            times = [from_text(mapping(r.get("contentDetails")).get("videoPublishedAt")) for r in batch]
+            if since is not None and (last := times[-1]) is not None and last < since:
+                return
+        if not walk.complete:
+            raise Unavailable(f"список видео прочитан не весь: {walk.reason}; повторите позже")
+
+    def _uploaded(self, page: PageRef) -> Any:
+        if page.id not in self._uploads and self._channel(id=page.id) is None:
+            raise Gone(f"канала {page.id} на YouTube больше нет; проверьте адрес", code=404)
+
+        def fetch(token: str | None) -> tuple[Slice[Raw], str | None]:
+            try:
+                items, following = self.client.page(
+                    "playlistItems", part="contentDetails", playlistId=self._uploads.get(page.id, ""),
+                    maxResults=VIDEOS, pageToken=token,
+                )  # fmt: skip
+            except Gone as e:  # so YouTube answers for a channel without a single video
+                channel = mapping(self._channel(id=page.id))
+                if str(mapping(channel.get("statistics")).get("videoCount")) == "0":
+                    return Slice([], 0), None
+                raise Blocked(f"список видео канала не показан: {e}", code=e.code) from None
+            return Slice([r for r in items if video_id(r)]), following
+
+        return fetch
+
+    def _videos(self, ids: Sequence[str], page: PageRef) -> dict[str, Post]:
+        """The videos with their counters of now; those that YouTube does not show are left out."""
+        found: dict[str, Post] = {}
+        for _ in (1, 2):  # an answer may be cut or empty
+            missing = [i for i in ids if i not in found]
+            for start in range(0, len(missing), VIDEOS):
+                some = ",".join(missing[start : start + VIDEOS])
+                for raw in self.client.items("videos", part="snippet,statistics", id=some, maxResults=VIDEOS):
+                    if (post := video(raw, page)) is not None:
+                        found[post.id] = post
+        return found
+
+    def refresh(self, page: PageRef, posts: Sequence[Post]) -> Iterator[Post]:
+        found = self._videos([p.id for p in posts], page)
+        for post in posts:
+            yield found.get(post.id) or self._confirm(post)
+
+    def _confirm(self, post: Post) -> Post:
+        """A video that no list shows: gone only when its comments can't be reached either."""
+        try:
+            self.client.page("commentThreads", part="id", videoId=post.id, maxResults=1)
+        except Gone:
+            return replace(post, gone=True)
+        except Blocked as e:
+            return replace(post, denied=True, problem=str(e))
+        return replace(post, counter=None)
+
+    # --- comments ----------------------------------------------------------------------------------------------------
+
+    def comments(self, page: PageRef, post: Post, walk: Walk) -> Iterator[Batch]:
+        try:
+            yield from Reading(YoutubeTree(self, page, post), post, walk).run()
+        except Blocked as e:
+            if e.code != DISABLED or walk.live or post.counter:
+                raise
+            walk.complete, walk.counter = True, 0  # the owner lets nobody comment: nothing to read, nothing missed
+        except Gone as e:
+            if any(p.gone for p in self.refresh(page, [post])):
+                raise Gone("видео удалено", code=e.code) from None
+            raise Unavailable(str(e), code=e.code) from None
+
+    def threads(self, video: str, cursor: str | None, newest_first: bool) -> tuple[Slice[Raw], str | None]:
+        """A page of threads; after the published ones those held for review, when this token may see them.
+
+        `cursor`: "status token".
+        """
+        states = ["published", *(HELD if self.client.oauth is not None and not newest_first else ())]
+        state, _, token = (cursor or "published ").partition(" ")
+        params = {"part": "snippet,replies", "videoId": video, "order": "time", "maxResults": COMMENTS}
+        params |= {"textFormat": "plainText"} | ({} if state == "published" else {"moderationStatus": state})
+        try:
+            items, following = self.client.page("commentThreads", pageToken=token or None, **params)
+        except CollectError as e:
+            if e.code == "invalidPageToken":
+                raise CursorExpired from None
+            raise
+        found = Slice([c for r in items if (c := top_of(r))])
+        if following is not None:
+            return found, f"{state} {following}"
+        later = states[states.index(state) + 1 :]
+        return found, f"{later[0]} " if later else None
+
+    def replies(self, under: str, token: str | None) -> tuple[Slice[Raw], str | None]:
+        items, following = self.client.page(
+            "comments", part="snippet", parentId=under, maxResults=COMMENTS, textFormat="plainText", pageToken=token
+        )
+        return Slice([r for r in items if clean(r.get("id"))]), following
+
+    def counter(self, page: PageRef, post: Post) -> int | None:
+        found = self._videos([post.id], page).get(post.id)
+        return found.counter if found else None
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def send_reply(self, answer: Answer) -> Receipt:
+        from collectors.replying import write_once
+
+        top = answer.external_id.partition(".")[0]  # two levels: an answer to a reply stands in the same thread
+        body = {"snippet": {"parentId": top, "textOriginal": answer.text}}
+
+        def write() -> Receipt:
+            made = self.client.write("comments", body, part="snippet", units=WRITE_UNITS)
+            number = clean(made.get("id"))
+            if not number:
+                raise Unavailable("YouTube не сказал номер размещённого ответа; повторите позже")
+            return Receipt(
+                number, comment_url(answer.post_id, number), from_text(mapping(made.get("snippet")).get("publishedAt"))
+            )
+
+        since = self.server_time() - timedelta(days=1)
+        return write_once(self.manners, lambda: self.find_reply(answer, since), write)
+
+    def find_reply(self, answer: Answer, since: datetime, besides: Container[str] = ()) -> Receipt | None:
+        top = answer.external_id.partition(".")[0]
+        walk = CursorWalk(lambda token: self.replies(top, token), lambda r: r["id"])
+        for batch in walk:
+            for raw in batch:
+                one = comment_of(raw, answer.page, answer.post_id, top)
+                if (
+                    one.author.id == answer.speaker.id
+                    and one.external_id not in besides
+                    and (one.published_at is None or one.published_at >= since - timedelta(days=1))
+                    and one.text.split() == answer.text.split()
+                ):
+                    return Receipt(one.external_id, one.url, one.published_at)
+        return None
+
+    # --- doctor ------------------------------------------------------------------------------------------------------
+
+    def check(self, pages: Iterable[PageRef]) -> Iterator[Check]:
+        advice = "как получить ключ: docs/ru/youtube-token.md"
+        try:
+            self.client.items("channels", part="id", id="UC" + "_" * 22)
+        except CollectError as e:
+            yield Check("ключ YouTube", False, str(e), advice)
+            return
+        yield Check("ключ YouTube", True, "действует")
+        quota = self.manners.quota
+        if quota is not None:
+            left = quota.total - quota.used()
+            told = f"сегодня израсходовано {quota.used()} из {quota.total}"
+            yield Check("квота YouTube", left > 0, told, "" if left > 0 else "новая будет после полуночи в Калифорнии")
+        if self.client.oauth is not None:
+            yield self._check_oauth()
+        yield clock_check(self.title, self.server_time)
+        for page in pages:
+            name = f"страница {page.title or page.id}"
+            try:
+                channel = self._channel(id=page.id)
+            except CollectError as e:
+                yield Check(name, False, str(e), advice)
+                continue
+            if channel is None:
+                yield Check(name, False, "такого канала нет", "проверьте адрес канала в браузере")
+            else:
+                count = clean(str(mapping(channel.get("statistics")).get("videoCount", "?")))
+                yield Check(name, True, f"{page.url}, видео: {count}")
+
+    def _check_oauth(self) -> Check:
+        try:
+            items = self.client.items("channels", part="id", mine="true", as_owner=True)
+        except CollectError as e:
+            return Check(
+                "доступ владельца (OAuth)", False, str(e), "получите refresh_token заново: docs/ru/youtube-token.md"
+            )
+        return Check(
+            "доступ владельца (OAuth)", bool(items), "действует" if items else "у этой учётной записи нет канала"
+        )
+
+
+class YoutubeTree(Tree[Raw]):
+    """Threads of two levels; a thread's first replies come along."""
+
+    title = "YouTube"
+
+    def __init__(self, youtube: YoutubeCollector, page: PageRef, post: Post) -> None:
+        self._youtube, self._page, self._post = youtube, page, post
+
+    def level(self, under: str | None, newest_first: bool) -> Level[Raw]:
+        if under is not None:
+            return CursorWalk(lambda token: self._youtube.replies(under, token), self.key)
+        return CursorWalk(lambda cursor: self._youtube.threads(self._post.id, cursor, newest_first), self.key)
+
+    def key(self, raw: Raw) -> str:
+        return clean(raw["id"])
+
+    def thread(self, raw: Raw) -> Thread:
+        count = raw.get("_count") or 0
+        return Thread(raw["_replies"], count, len(raw["_replies"]) >= count) if count else NO_THREAD
+
+    def counter(self) -> int | None:
+        return self._youtube.counter(self._page, self._post)
+
+    def comment(self, raw: Raw, more: Any, under: str | None) -> Comment:
+        return comment_of(raw, self._page, self._post.id, under)
