@@ -96,9 +96,9 @@ class XCollector(Collector):
     def posts(self, page: PageRef, since: datetime | None) -> Iterator[Post]:
         """The page's own posts; its replies to others stand in the conversations and are not paid for twice."""
         start = None if since is None else since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        asked = {"max_results": MOST, "exclude": "retweets,replies", "start_time": start}
+        asked = {"exclude": "retweets,replies", "start_time": start}
         hidden = 0
-        for found in self.client.pages(f"users/{page.id}/tweets", "pagination_token", **asked):
+        for found in self.client.pages(f"users/{page.id}/tweets", "pagination_token", 20, **asked):
             hidden += found.missing
             yield from (self._post(raw, page) for raw in found.posts)
         if hidden:
@@ -142,14 +142,10 @@ class XCollector(Collector):
         turn = _Turn(self, page, post, walk, self.client.date or datetime.now(UTC))
         yield from turn.run()
 
-    def conversation(self, post_id: str, since: str | None) -> Iterator[Found]:
-        return self.client.pages(
-            f"tweets/search/{self._search}",
-            "next_token",
-            query=f"conversation_id:{post_id}",
-            max_results=MOST,
-            since_id=since,
-        )
+    def conversation(self, post: Post, since: str | None) -> Iterator[Found]:
+        first = 10 if since is not None else 10 + (self._direct.get(post.id) or 0)
+        query = f"conversation_id:{post.id}"
+        return self.client.pages(f"tweets/search/{self._search}", "next_token", first, query=query, since_id=since)
 
     @property
     def reaches_all(self) -> bool:
@@ -256,7 +252,7 @@ class _Turn:
         pages: list[Found] = []
         error: CollectError | None = None
         try:
-            pages.extend(self.x.conversation(self.post.id, since))
+            pages.extend(self.x.conversation(self.post, since))
         except CollectError as e:
             error = e
         yield from self._batches(pages)

@@ -73,24 +73,35 @@ class XClient:
     # --- what is asked -----------------------------------------------------------------------------------------------
 
     def user(self, path: str) -> Mapping[str, Any]:
-        """A user by "users/by/username/NAME", "users/ID" or "users/me"."""
+        """A user by "users/by/username/NAME" or "users/ID"."""
         data = mapping(self._call(path, {"user.fields": "name,username"}, 1, _one).get("data"))
         if not isinstance(data.get("id"), str) or not data["id"].isdecimal():
             raise Gone(f"{TITLE}: такой страницы нет", code="404")
         return data
 
     def server_time(self) -> datetime:
-        self.user("users/me") if self.date is None else None
+        """X's clock: the date of an answer, also of a refusal."""
+        if self.date is None:
+            try:
+                self.usage()
+            except CollectError:
+                if self.date is None:
+                    raise
         if self.date is None:
             raise Unavailable(f"{TITLE} не сказала время; повторите позже")
         return self.date
 
-    def pages(self, path: str, next_name: str, **params: Any) -> Iterator[Found]:
-        """The pages of a list, to its end. A token that comes again or a list without end is an error."""
+    def pages(self, path: str, next_name: str, first: int, **params: Any) -> Iterator[Found]:
+        """The pages of a list, to its end. A token that comes again is an error.
+
+        `first`: how many are asked for at first: what is booked and does not come keeps others waiting.
+        """
         used: set[str] = set()
         token: str | None = None
+        size = max(10, min(first, MOST))
         while True:
-            found = self._posts(path, {**params, next_name: token}, int(params.get("max_results", MOST)))
+            found = self._posts(path, {**params, "max_results": size, next_name: token}, size)
+            size = MOST
             yield found
             token = found.more
             if token is None:

@@ -85,7 +85,7 @@ class XFace(Face):
 
     _ROUTES: ClassVar = [
         (re.compile(r"users/by/username/(\w{1,15})"), "user"),
-        (re.compile(r"users/(me|\d{1,19})"), "user"),
+        (re.compile(r"users/(\d{1,19})"), "user"),
         (re.compile(r"users/(\d{1,19})/tweets"), "timeline"),
         (re.compile(r"tweets/search/(recent|all)"), "search"),
         (re.compile(r"tweets"), "lookup"),
