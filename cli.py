@@ -69,6 +69,7 @@ for _name, _sub in (
     ("store", store_commands.app),
 ):
     app.add_typer(_sub, name=_name)
+app.command("board")(desk_commands.board)
 app.command("networks")(collector_commands.networks)
 
 

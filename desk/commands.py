@@ -105,6 +105,38 @@ def alerts_deliver() -> None:
     finish(0 if all(r.ok for r in results) else 1)
 
 
+# --- the board --------------------------------------------------------------------------------------------------------
+
+
+def board(
+    division: Annotated[str | None, typer.Option("--division", help="Только это подразделение (id).")] = None,
+    person: Annotated[str | None, typer.Option("--person", help="Только этот человек (id).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Кто что должен сделать: по подразделениям и людям, что просрочено и что скоро, ближайшие сроки."""
+    from desk import board as desk_board
+    from desk import board_view
+    from desk.rights import called, everyone
+
+    state, now = current(), utc_now()
+    check_division(division)
+    names = called(state.settings)
+    if person is not None and person not in {p.id for p, _ in everyone(state.settings)}:
+        say(f"человека «{person[:60]}» в настройках нет")
+    one = division is not None or person is not None
+    with state.store() as store:
+        rows = desk_board.board(store.workload(division), now, nearest=20 if one else desk_board.NEAREST)
+    if division is not None:
+        rows = [r for r in rows if r.division == division]
+    if person is not None:
+        rows = desk_board.of_person(rows, person, state.settings)
+    if as_json:
+        return emit({"now": now, "soon": now + desk_board.SOON, "rows": [r.as_dict() for r in rows]})
+    console().print(board_view.board(desk_board.arranged(rows, state.settings), now, names))
+    if one and rows:
+        console().print(board_view.nearest(rows, now, names))
+
+
 # --- clocks -----------------------------------------------------------------------------------------------------------
 
 sla = command_group("Сроки Регламента: счёт каждой минуты, прогноз.")

@@ -169,7 +169,7 @@ class Case:
     `owed`: notices that the author has not got yet (acknowledgement, extension). `limit`: the answer's term can't be
     extended beyond. `outcome` of a closed one: answered, redirected, refused, none, deleted. `blocked`: the ground for
     which the author may not write on the page until `blocked_until`; `block_asked…`: a blocking that waits for a second
-    person.
+    person. `worker`: the executor who has taken it.
     """
 
     state: str = "new"
@@ -189,6 +189,7 @@ class Case:
     block_asked: str | None = None
     block_asked_until: datetime | None = None
     block_asked_by: str | None = None
+    worker: str | None = None
 
     @property
     def running(self) -> dict[str, Clock]:

@@ -173,13 +173,16 @@ def _route(ask: _Ask) -> _Done:
     parts = tuple(Part(d) for d in to if d != compiler)
     owed = _with(ask.case.owed, "acknowledgement") if ask.case.state == "new" else ask.case.owed
     return _Done(
-        replace(ask.case, division=compiler, parts=parts, owed=owed), "routed", {"to": to, "compiler": compiler}
+        replace(ask.case, division=compiler, parts=parts, owed=owed, worker=None),
+        "routed",
+        {"to": to, "compiler": compiler},
     )
 
 
 def _return(ask: _Ask) -> _Done:
     reason = ask.words("reason", "причина")
-    return _Done(replace(ask.case, division=None, parts=()), "accepted", {"reason": reason, "from": ask.case.division})
+    details = {"reason": reason, "from": ask.case.division}
+    return _Done(replace(ask.case, division=None, parts=(), worker=None), "accepted", details)
 
 
 def _recall(ask: _Ask) -> _Done:
@@ -190,11 +193,11 @@ def _recall(ask: _Ask) -> _Done:
     if any(p.given_at for p in ask.case.parts):
         raise _No("сведения для общего ответа уже переданы")
     details = {"reason": ask.reason(), "from": ask.case.division}
-    return _Done(replace(ask.case, division=None, parts=()), "accepted", details)
+    return _Done(replace(ask.case, division=None, parts=(), worker=None), "accepted", details)
 
 
 def _begin(ask: _Ask) -> _Done:
-    return _Done(ask.case, "in_work", {})
+    return _Done(replace(ask.case, worker=ask.actor.id), "in_work", {})
 
 
 def _part(ask: _Ask) -> _Done:
@@ -222,7 +225,8 @@ def _draft(ask: _Ask) -> _Done:
             raise _No("в промежуточном ответе нужен срок или условие окончательного решения (п. 7.8)")
     reply = Reply(ask.case.replies + 1, kind, ask.actor.id, until, condition)
     details = {"n": reply.n, "kind": kind, "until": until, "condition": condition}
-    return _Done(replace(ask.case, reply=reply, replies=reply.n), "draft", details, text)
+    worker = ask.case.worker or ask.actor.id
+    return _Done(replace(ask.case, reply=reply, replies=reply.n, worker=worker), "draft", details, text)
 
 
 def _approve(ask: _Ask) -> _Done:
@@ -395,7 +399,9 @@ def _close(ask: _Ask) -> _Done:
 
 def _reopen(ask: _Ask) -> _Done:
     reason = ask.words("reason", "причина")
-    fresh = replace(ask.case, division=None, parts=(), reply=None, outcome=None, ground=None, asked_by=None, limit=None)
+    fresh = replace(
+        ask.case, division=None, parts=(), worker=None, reply=None, outcome=None, ground=None, asked_by=None, limit=None
+    )
     return _Done(fresh, "accepted", {"reason": reason})
 
 

@@ -23,6 +23,7 @@ from store import (
     queue,
     reassessing,
     review,
+    workload,
 )
 from store import alerts as _alerts
 from store.db import REPEAT_WINDOW, Database
@@ -241,6 +242,9 @@ class Store:
 
     def count_unrouted(self, every: bool = False) -> dict[str, int]:
         return review.count(self._db, every)
+
+    def workload(self, division: str | None = None) -> Iterator[dict[str, Any]]:
+        return workload.workload(self._db, division)
 
     def siblings(self, id: str) -> dict[str, Any]:
         return review.siblings(self._db, id)
