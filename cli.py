@@ -223,9 +223,11 @@ def run_collect(
             deliverer.poke()
         if not report.interrupted:
             publish_commands.take_up(store, settings, partial(open_outlet, stop=stop))
-        return report
     finally:
         deliverer.finish(wait_s=settings.alerts.timeout)
+    if not report.interrupted:
+        _send_digests(store, settings)
+    return report
 
 
 def _lift_blocks(store: Store, settings: Settings) -> None:
@@ -780,6 +782,40 @@ def _gazetteer() -> Any:
     from classifier.places import Gazetteer
 
     return Gazetteer.load(gazetteer_of(current().settings) or GAZETTEER)
+
+
+@app.command()
+def digest(
+    division: Annotated[str | None, typer.Option("--division", help="Только этому подразделению (id).")] = None,
+    now: Annotated[bool, typer.Option("--now", help="Отправить сейчас, а не по desk.digest.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Показать тексты и ничего не отправлять.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Сводка подразделениям по почте или в мессенджер, раз на каждое время из desk.digest (collect делает это сам)."""
+    from classifier.names import titles
+
+    desk_commands.send_digests(titles(), division=division, now=now, dry_run=dry_run, as_json=as_json)
+
+
+def _send_digests(store: Store, settings: Settings) -> None:
+    """The digests whose time has come; what goes wrong there is no failure of collecting."""
+    import logging
+
+    if not any(d.notify for d in settings.divisions):
+        return
+    from classifier.names import titles
+    from desk.digest import send_due
+    from settings import OtklikError
+
+    log = logging.getLogger("otklik")
+    try:
+        for sent in send_due(store, settings, titles(), utc_now()):
+            if sent.error:
+                log.warning(
+                    "the digest of %s was not delivered through %s: %s", sent.division, sent.channel, sent.error
+                )
+    except OtklikError as e:
+        log.error("digests were not sent: %s", e)
 
 
 @app.command()

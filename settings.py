@@ -650,6 +650,7 @@ class Division(_Section):
     name: Title = ""
     topics: list[Name] = []
     people: list[Person | Name] = []
+    notify: list[Secret] = []
 
 
 class OwnDays(_Section):
@@ -667,12 +668,22 @@ class OwnDays(_Section):
         return self
 
 
+def _time_of_day(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value.strip(), re.ASCII):
+        raise ValueError('нужно время суток в кавычках, например "09:00"')
+    return value.strip()
+
+
+TimeOfDay = Annotated[str, BeforeValidator(_time_of_day)]
+
+
 class Desk(_Section):
     hours: Annotated[Any, BeforeValidator(_hours)] = "09:00-13:00, 14:00-18:00"
     holidays: str = "RU"
     days: OwnDays = OwnDays()
     short_by: Seconds = 3600.0
     answer_from: Literal["collected", "routed"] = "collected"
+    digest: list[TimeOfDay] = Field(default=["09:00"], max_length=24)
     deadlines: Deadlines = Deadlines()
 
     @field_validator("holidays")

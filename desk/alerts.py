@@ -56,12 +56,13 @@ def channels(settings: Settings) -> list[Channel]:
     found: dict[tuple[str, str], Channel] = {}
     for level, secrets in (("head", alerts.head), ("escalation", alerts.escalate or alerts.head)):
         for secret in secrets:
-            channel = _channel(secret, level)
+            channel = channel_of(secret, level)
             found.setdefault((channel.level, channel.key), channel)
     return list(found.values())
 
 
-def _channel(secret: Secret, level: str) -> Channel:
+def channel_of(secret: Secret, level: str) -> Channel:
+    """The channel behind an address of the configuration; `problem` tells why it can't be used."""
     scheme, problem = "канал", None
     try:
         url = secret.reveal()

@@ -137,6 +137,38 @@ def board(
         console().print(board_view.nearest(rows, now, names))
 
 
+# --- digests ----------------------------------------------------------------------------------------------------------
+
+
+def send_digests(names: Any, *, division: str | None, now: bool, dry_run: bool, as_json: bool) -> None:
+    """`otklik digest`. `names`: of topics and groups."""
+    from desk import digest
+
+    state, at = current(), utc_now()
+    settings = state.settings
+    check_division(division)
+    wanted = [d for d in settings.divisions if division in (None, d.id)]
+    with state.store() as store:
+        if dry_run:
+            found = [digest.compose(store, d, settings, names, at) for d in wanted]
+            if as_json:
+                return emit([{"division": d.division, "title": d.title, "body": d.body} for d in found])
+            for d in found:
+                print(f"{d.title}\n\n{d.body}\n")
+            return
+        send = digest.send_now if now else digest.send_due
+        sent = send(store, settings, names, at, only=division)
+    if as_json:
+        emit([{"division": s.division, "channel": s.channel, "error": s.error} for s in sent])
+    for one in sent:
+        say(f"{one.division}, {one.channel}: {one.error or 'отправлено'}")
+    if not any(d.notify for d in wanted):
+        say("сводку никто не получает; добавьте адреса в divisions[].notify")
+    elif not sent:
+        say("сейчас отправлять нечего: срок сводки не настал или она уже отправлена (сейчас же: --now)")
+    finish(1 if any(s.error for s in sent) else 0)
+
+
 # --- clocks -----------------------------------------------------------------------------------------------------------
 
 sla = command_group("Сроки Регламента: счёт каждой минуты, прогноз.")

@@ -13,6 +13,7 @@ from store import (
     clusters,
     corrections,
     desk,
+    digests,
     events,
     landing,
     lists,
@@ -268,6 +269,18 @@ class Store:
 
     def unfinished(self) -> list[Publication]:
         return publishing.unfinished(self._db)
+
+    # --- digests -----------------------------------------------------------------------------------------------------
+
+    def claim_digest(
+        self, slot: datetime, division: str, channel: str, now: datetime, claim_s: float, max_attempts: int
+    ) -> bool:
+        return digests.claim(self._db, slot, division, channel, now, claim_s, max_attempts)
+
+    def digest_result(
+        self, slot: datetime, division: str, channel: str, error: str | None, now: datetime, retry_s: float
+    ) -> None:
+        digests.result(self._db, slot, division, channel, error, now, retry_s)
 
     # --- events ------------------------------------------------------------------------------------------------------
 
