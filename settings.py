@@ -308,6 +308,7 @@ Term = Annotated[str, BeforeValidator(_term)]
 Title = Annotated[str, _line_of("название", 300)]
 Name = Annotated[str, _line_of("имя", 100, empty=False)]
 Host = Annotated[str, BeforeValidator(_host)]
+Fields = Annotated[str, _line_of("список полей", 1000, empty=False)]
 
 
 class _Section(BaseModel):
@@ -389,8 +390,8 @@ class OkNetwork(Network):
     application_key: Name | None = None
     application_secret_key: Secret | None = None
     session_secret_key: Secret | None = None
-    comment_fields: Name = "comment.*"
-    topic_fields: Name = "media_topic.*"
+    comment_fields: Fields = "comment.*"
+    topic_fields: Fields = "media_topic.*"
     own_ids: list[Name] = []
 
 

@@ -87,7 +87,7 @@ def as_error(code: int, message: str, method: str) -> CollectError | Retry:
     if code in _STOPPED:
         return Blocked(f"{_STOPPED[code]} (код {code}); сбор продолжится после этого", code=code, page_wide=True)
     if code in _DENIED:
-        return Blocked(f"{_DENIED[code]} (код {code}, {method})", code=code)
+        return Blocked(f"{_DENIED[code]} (код {code}, {method})", code=code, page_wide=code == 456)
     if code in _GONE:
         return Gone(f"такого больше нет (код {code}, {method})", code=code)
     text = scrub(" ".join(clean(message).split()))[:200] or "без пояснения"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from emulator import World, generate
-from emulator.youtube import KEY, Behaviour, author_channel
-from store.values import Attachment
-from tests.collectors.contract_suite import CollectorContract
+import pytest
+
+from collectors.contract import Answer, CollectError, Declined, RateLimited
+from collectors.manners import MemoryBudget
+from emulator import Emulator, World, generate
+from emulator.youtube import KEY, OAUTH, OWNER, Behaviour, author_channel
+from settings import ConfigError, Settings
+from store.values import Attachment, Author
+from tests.collectors.contract_suite import CollectorContract, Shelf, collect, named, truth
+from tests.emulator.discovery_judge import DiscoveryJudge
 
 
 class TestYoutube(CollectorContract):
@@ -35,3 +43,260 @@ class TestYoutube(CollectorContract):
 
     def threaded(self, world: World) -> tuple[str, int]:
         return next(iter(next(iter(world.pages.values())).posts))
+
+    # --- channels ----------------------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize(
+        "given",
+        ["UC0000000000000000100001", "@otklik_page1", "otklik_page1", "https://www.youtube.com/@otklik_page1/videos",
+         "https://youtube.com/channel/UC0000000000000000100001", "https://m.youtube.com/c/otklik_page1",
+         "youtube.com/user/otklik_page1", "https://www.youtube.com/%40otklik_page1"],
+    )  # fmt: skip
+    def test_ways_to_name_a_channel(self, given: str) -> None:
+        with self.emulate(self.make_world(1, comments=10)) as emulator, self.open(emulator, given) as (_, ref):
+            assert (ref.id, ref.title) == ("UC0000000000000000100001", "Администрация, страница 1")
+
+    @pytest.mark.parametrize(
+        "given", ["https://vk.com/club1", "два слова", "https://www.youtube.com/watch?v=abc", "https://youtu.be/abc"]
+    )
+    def test_what_is_no_channel(self, given: str) -> None:
+        with self.emulate(self.make_world(1, comments=10)) as emulator:
+            with pytest.raises(ConfigError, match="YouTube"), self.open(emulator, given):
+                pass
+            assert not emulator.calls
+
+    def test_a_channel_that_is_not_there_and_one_without_videos(self) -> None:
+        world = World("youtube")
+        world.add_page("-9", "Пустой", "empty")
+        with self.emulate(world) as emulator:
+            with pytest.raises(CollectError, match="nobody"), self.open(emulator, "@nobody"):
+                pass
+            with self.open(emulator, "@empty") as (c, ref):
+                run = collect(c, ref, Shelf())
+                assert run.complete and not run.posts, run.errors
+
+    # --- the day's units ---------------------------------------------------------------------------------------------
+
+    def test_the_networks_own_quota_ends_the_day(self) -> None:
+        world = self.make_world(2, pages=1, comments=60)
+        page = next(iter(world.pages))
+        budget = MemoryBudget()
+        with self.emulate(world, behaviour=Behaviour(quota=6)) as emulator:
+            with self.open(emulator, page, budget=budget) as (c, ref):
+                run = collect(c, ref, Shelf())
+                assert [str(e.outcome) for e in run.errors] == ["rate_limited"] and not run.complete
+                assert c.manners.quota is not None and c.manners.quota.used() == c.manners.quota.total == 10_000
+            made = sum(emulator.calls.values())
+            with pytest.raises(RateLimited, match="дневной запас"), self.open(emulator, page, budget=budget):
+                pass
+            assert sum(emulator.calls.values()) == made, "nobody asks again today"
+
+    def test_a_passing_limit_is_waited_for(self) -> None:
+        world = self.make_world(2, pages=1, comments=20)
+        with self.emulate(world) as emulator, self.open(emulator, next(iter(world.pages))) as (c, _):
+            emulator.plan = type(emulator.plan).parse("channels.list:error=rateLimitExceeded*2")
+            assert next(iter(c.check([]))).ok
+
+    def test_what_is_left_of_the_budget_is_in_units_and_shown(self) -> None:
+        world = self.make_world(2, pages=1, comments=30)
+        page = next(iter(world.pages))
+        with self.emulate(world) as emulator, self.open(emulator, page, budget_=200) as (c, ref):
+            collect(c, ref, Shelf())
+            spent = emulator.face.spent
+            assert c.manners.quota is not None and c.manners.quota.used() == spent
+            lines = {x.name: x for x in c.check([ref])}
+            assert f"израсходовано {spent + 1} из 200" in lines["квота YouTube"].detail
+
+    def test_fifty_videos_cost_two_units(self) -> None:
+        world = self.make_world(2, pages=1, posts=100, comments=0)
+        page = next(iter(world.pages))
+        with self.emulate(world) as emulator, self.open(emulator, page) as (c, ref):
+            emulator.face.spent = 0
+            assert len(list(c.posts(ref, None))) == 100
+            assert emulator.face.spent == 4
+
+    # --- comments ----------------------------------------------------------------------------------------------------
+
+    def test_disabled_comments_are_no_failure_unless_there_were_some(self) -> None:
+        world = self.make_world(2, pages=1, posts=2, comments=40)
+        page = next(iter(world.pages))
+        with self.emulate(world) as emulator, self.open(emulator, page) as (c, ref):
+            shelf = Shelf()
+            assert collect(c, ref, shelf).complete
+            for post in world.posts():
+                post.unreadable = True
+            again = collect(c, ref, shelf)
+            assert {str(e.outcome) for e in again.errors} == {"blocked"} and len(again.errors) == 2
+            assert not shelf.deleted
+            fresh = collect(c, ref, Shelf())
+            assert fresh.complete and not fresh.yielded
+
+    def test_without_a_counter_two_walks_make_a_deletion(self) -> None:
+        world = self.make_world(2, pages=1, comments=80)
+        page = next(iter(world.pages))
+        with self.emulate(world, behaviour=Behaviour(counter="absent")) as emulator:
+            with self.open(emulator, page) as (c, ref):
+                shelf = Shelf()
+                assert collect(c, ref, shelf).complete
+                self.same(shelf, world, page)
+                world.delete(next(x for x in world.comments() if not x.deleted and not x.children))
+                collect(c, ref, shelf)
+                assert collect(c, ref, shelf).complete
+                self.same(shelf, world, page)
+
+    def test_an_edit_has_a_time_and_markup_is_data(self) -> None:
+        world = self.make_world(2, pages=1, posts=1, comments=0)
+        post = next(world.posts())
+        one = world.add_comment(post, "<b>Когда</b> & почему?\nОтветьте", 5012)
+        with self.emulate(world) as emulator, self.open(emulator, next(iter(world.pages))) as (c, ref):
+            shelf = Shelf()
+            collect(c, ref, shelf)
+            kept = shelf.live[world.external_id(one)]
+            assert (kept.text, kept.edited_at) == (one.text, None)
+            world.advance(60)
+            world.edit(one, "Исправил")
+            collect(c, ref, shelf)
+            kept = shelf.live[world.external_id(one)]
+            assert kept.text == "Исправил" and kept.edited_at is not None and kept.edited_at > kept.published_at
+
+    def test_a_page_token_that_died_starts_the_list_again(self) -> None:
+        world = self.make_world(2, pages=1, posts=1, comments=260, depth=1)
+        page = next(iter(world.pages))
+        plan = "commentThreads.list:error=invalidPageToken@2"
+        with self.emulate(world, faults=plan) as emulator, self.open(emulator, page) as (c, ref):
+            shelf = Shelf()
+            assert collect(c, ref, shelf).complete
+            self.same(shelf, world, page)
+
+    @pytest.mark.parametrize(
+        ("reason", "outcome"),
+        [("keyInvalid", "unauthorised"), ("accessNotConfigured", "unauthorised"), ("forbidden", "unauthorised"),
+         ("authError", "unauthorised"), ("processingFailure", "failed"), ("backendError", "failed"),
+         ("rateLimitExceeded", "rate_limited"), ("badRequest", "failed")],
+    )  # fmt: skip
+    def test_reasons(self, reason: str, outcome: str) -> None:
+        world = self.make_world(2, pages=1, posts=2, comments=20)
+        with self.emulate(world) as emulator, self.open(emulator, next(iter(world.pages)), retries=1) as (c, ref):
+            emulator.plan = type(emulator.plan).parse(f"commentThreads.list:error={reason}")
+            run = collect(c, ref, Shelf())
+            assert {str(e.outcome) for e in run.errors} == {outcome} and not run.complete
+
+    # --- the channel's owner -----------------------------------------------------------------------------------------
+
+    def owner(self, emulator: Emulator) -> dict[str, Any]:
+        keys = ", ".join(f'{k}: "{v}"' for k, v in OAUTH.items())
+        return {"oauth": f'{{{keys}, token_url: "{emulator.url}oauth2/token"}}'}
+
+    def test_held_comments_are_seen_with_the_owners_right_only(self) -> None:
+        world = self.make_world(2, pages=1, posts=1, comments=0)
+        post = next(world.posts())
+        page = next(iter(world.pages))
+        open_, held = world.add_comment(post, "Спасибо", 5012), world.add_comment(post, "Нет воды третий день!", 5013)
+        with self.emulate(world, behaviour=Behaviour(held=frozenset({held.id}))) as emulator:
+            shelf = Shelf()
+            with self.open(emulator, page) as (c, ref):
+                collect(c, ref, shelf)
+            assert set(shelf.live) == {world.external_id(open_)}
+            with self.open(emulator, page, **self.owner(emulator)) as (c, ref):
+                collect(c, ref, shelf)
+            assert set(shelf.live) == {world.external_id(open_), world.external_id(held)}
+
+    def test_an_answer_is_published_once_even_when_its_receipt_is_lost(self) -> None:
+        world = self.make_world(2, pages=1, posts=1, comments=0)
+        post, page = next(world.posts()), next(iter(world.pages))
+        top = world.add_comment(post, "Когда дадут воду?", 5012)
+        reply = world.add_comment(post, "И у нас нет", 5013, parent=top)
+        with self.emulate(world) as emulator, self.open(emulator, page, **self.owner(emulator)) as (c, ref):
+            assert c.capabilities.reply
+            shelf = Shelf()
+            collect(c, ref, shelf)
+            for n, (one, fault) in enumerate(
+                [(top, ""), (reply, ""), (top, "truncate=0"), (top, "reset"), (top, "empty")]
+            ):
+                asked = shelf.live[world.external_id(one)]
+                text = f"Воду дадут к {n} часам."
+                emulator.plan = type(emulator.plan).parse(f"comments.insert:{fault}*1" if fault else "")
+                answer = Answer(ref, asked.post_id, asked.external_id, asked.author, text, ref, f"otklik-{n}")
+                emulator.face.spent, spent = 0, c.manners.quota.used()
+                made = c.reply(answer)
+                assert c.manners.quota.used() - spent == emulator.face.spent >= 50
+                assert c.reply(answer).external_id == made.external_id
+                found = c.find_reply(answer, datetime.now(UTC) - timedelta(days=1))
+                assert found is not None and found.external_id == made.external_id
+                written = [x for x in world.comments() if x.text == text]
+                assert [(x.own, x.parent) for x in written] == [(True, top)]
+            collect(c, ref, shelf)
+            assert shelf.live[made.external_id].own and made.url.startswith("https://www.youtube.com/watch?v=")
+            post.closed = True
+            with pytest.raises(CollectError) as e:
+                c.reply(replace(answer, text="Ещё ответ", guid="otklik-x"))
+            assert OWNER not in f"{e.value!r}" and OAUTH["refresh_token"] not in f"{e.value!r}"
+
+    def test_without_the_owners_right_a_person_must_answer(self) -> None:
+        world = self.make_world(2, pages=1, comments=20)
+        with self.emulate(world) as emulator, self.open(emulator, next(iter(world.pages))) as (c, ref):
+            assert not c.capabilities.reply
+            with pytest.raises(Declined):
+                c.reply(Answer(ref, "v", "c", Author(), "Ответ", ref, "otklik-1"))
+
+    def test_a_right_that_was_taken_back(self) -> None:
+        world = self.make_world(2, pages=1, comments=20)
+        with self.emulate(world) as emulator:
+            right = self.owner(emulator)
+            right["oauth"] = right["oauth"].replace(OAUTH["refresh_token"], "another-refresh-token")
+            with self.open(emulator, next(iter(world.pages)), **right) as (c, ref):
+                (line,) = [x for x in c.check([ref]) if "OAuth" in x.name]
+                assert line.ok is False and "docs/ru/youtube-token.md" in line.advice
+                assert "another-refresh-token" not in f"{line}"
+
+    def configure(self, url: str, page: str, **network: Any) -> Settings:
+        if "budget_" in network:
+            network["budget"] = network.pop("budget_")
+        return super().configure(url, page, **network)
+
+    # --- judged from outside -----------------------------------------------------------------------------------------
+
+    def test_every_request_and_answer_obeys_the_discovery_document(self) -> None:
+        judge = DiscoveryJudge()
+        world = self.make_world(8, pages=1, posts=12, comments=300, depth=4)
+        page = next(iter(world.pages))
+        problems: list[str] = []
+        with self.emulate(world) as emulator:
+            emulator.face.watch = lambda call, answer: problems.extend(judge.check(call, answer))
+            with self.open(emulator, page, **self.owner(emulator)) as (c, ref):
+                shelf = Shelf()
+                posts = collect(c, ref, shelf).posts
+                list(c.refresh(ref, posts))
+                collect(c, ref, shelf, full=False)
+                list(c.check([ref]))
+                one = next(x for x in shelf.live.values() if not x.own)
+                c.reply(Answer(ref, one.post_id, one.external_id, one.author, "Ответ", ref, "otklik-1"))
+            assert {"channels", "playlistItems", "videos", "commentThreads", "comments"} <= judge.seen
+        assert set(problems) == set()
+
+    def test_googles_own_client_works_against_the_emulator(self) -> None:
+        discovery = pytest.importorskip("googleapiclient.discovery")
+        world = self.make_world(3, pages=1, posts=2, comments=120)
+        page = world.pages["-100001"]
+        with self.emulate(world) as emulator:
+            client = discovery.build(
+                "youtube", "v3", developerKey=KEY, client_options={"api_endpoint": emulator.root}, cache_discovery=False
+            )
+            channel = client.channels().list(part="contentDetails", forHandle="@otklik_page1").execute()["items"][0]
+            assert channel["id"] == named(world, page.id)
+            uploads = channel["contentDetails"]["relatedPlaylists"]["uploads"]
+            videos = client.playlistItems().list(part="contentDetails", playlistId=uploads).execute()["items"]
+            found: set[str] = set()
+            for video in videos:
+                asked = client.commentThreads().list(
+                    part="snippet", videoId=video["contentDetails"]["videoId"], maxResults=20
+                )
+                while asked is not None:
+                    answer = asked.execute()
+                    found |= {t["id"] for t in answer["items"]}
+                    asked = client.commentThreads().list_next(asked, answer)
+            expected = {i for i, e in truth(world, page.id).items() if e["parent"] is None}
+            assert found == expected and len(found) > 20
+            with pytest.raises(Exception, match="videoNotFound"):
+                client.commentThreads().list(part="snippet", videoId="nothing").execute()
+            client.close()
