@@ -93,7 +93,8 @@ class TestYoutube(CollectorContract):
 
     def test_a_passing_limit_is_waited_for(self) -> None:
         world = self.make_world(2, pages=1, comments=20)
-        with self.emulate(world) as emulator, self.open(emulator, next(iter(world.pages))) as (c, _):
+        page = next(iter(world.pages))
+        with self.emulate(world) as emulator, self.open(emulator, page, max_wait=60) as (c, _):
             emulator.plan = type(emulator.plan).parse("channels.list:error=rateLimitExceeded*2")
             assert next(iter(c.check([]))).ok
 
