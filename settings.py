@@ -344,8 +344,49 @@ class Organisation(_Section):
         return value
 
 
+def _keep(value: Any) -> float | None:
+    if isinstance(value, str) and value.strip().lower() == "forever":
+        return None
+    found = _duration(value)
+    if found < 86400:
+        raise ValueError("нужен срок не короче суток, например 365d, или forever")
+    return found
+
+
+Keep = Annotated[float | None, BeforeValidator(_keep)]
+"""How long something is kept, in seconds; written as `365d` or `forever` (None)."""
+_DAY = 86400.0
+
+
+class Retention(_Section):
+    """How long what is kept after it was needed (docs/ru/personal-data.md); `collect` erases the rest bit by bit."""
+
+    text: Keep = 1095 * _DAY
+    authors: Keep = 1095 * _DAY
+    deleted: Keep = 180 * _DAY
+    revisions: Keep = 365 * _DAY
+    replies: Keep = 1825 * _DAY
+    events: Keep = 180 * _DAY
+    alerts: Keep = 1095 * _DAY
+    audit: Keep = 1825 * _DAY
+    coverage: Keep = 1095 * _DAY
+    access: Keep = 1095 * _DAY
+
+    @model_validator(mode="after")
+    def _the_feed_ends_first(self) -> Retention:
+        terms = {name: getattr(self, name) for name in ("text", "authors", "deleted", "revisions")}
+        longest = float("inf")
+        for name, kept in terms.items():
+            if (longest if self.events is None else self.events) > (longest if kept is None else kept):
+                raise ValueError(
+                    f"events дольше, чем {name}: стёртое осталось бы в ленте событий; сделайте events не больше {name}"
+                )
+        return self
+
+
 class StoreSettings(_Section):
     url: Secret = Secret("sqlite:///otklik.db")
+    retention: Retention = Retention()
 
     @field_validator("url")
     @classmethod

@@ -94,7 +94,10 @@ class VkTree(Tree[Raw]):
         return self._vk.listed.counter(self._page, self._target)
 
     def order(self, external_id: str) -> int | None:
-        return number_of(external_id)
+        try:
+            return number_of(external_id)
+        except ValueError:  # a comment that the store was told to forget: its id is not kept
+            return None
 
 
 def number_of(external_id: str) -> int:

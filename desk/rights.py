@@ -49,6 +49,9 @@ RIGHTS: dict[str, frozenset[str]] = {
     "close": _ADMIN,
     "reopen": frozenset({ADMINISTRATOR, CURATOR}),
     "acknowledge": frozenset({ADMINISTRATOR, CURATOR, HEAD}),
+    "forget": _OVERSEERS,
+    "export": frozenset({ADMINISTRATOR, CURATOR}),
+    "access": _OVERSEERS,
 }
 """Action -> the roles that may do it. An executor's right holds for messages of the own division only."""
 

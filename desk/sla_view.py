@@ -105,6 +105,8 @@ def history(desk: Mapping[str, Any], *, zone: str, names: Mapping[str, str] | No
         details = "; ".join(f"{DETAILS.get(k, plain(k))}: {_value(k, v, zone, names)}" for k, v in e["details"].items())
         state = STATES.get(e["target"], plain(e["target"]))
         stays = e["source"] == e["target"]
+        if e.get("redacted"):
+            details += ("; " if details else "") + "подробности стёрты"
         what = Text(_by(e["verb"]) + ("" if stays else f" → {state}"), style="bold")
         what.append(f"\n{details}" if details else "", "not bold")
         table.add_row(when(e["at"], zone), plain(names.get(e["actor"], e["actor"])), what)
@@ -154,6 +156,7 @@ DETAILS = {
     "emergency_kind": "вид",
     "reaction": "реагирование",
     "conduct": "поведение",
+    "alert": "тревога",
 }
 
 
@@ -161,6 +164,7 @@ OUTCOMES = {
     "answered": "дан ответ",
     "redirected": "перенаправлено",
     "deleted": "автор удалил",
+    "forgotten": "автор забыт по его требованию",
     "none": "ответ не нужен",
 }
 WORDS = {

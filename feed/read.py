@@ -39,6 +39,12 @@ def read(
     `seq` seen is all a reader keeps. Raises `FeedError` when the log never came as far as `after`: waiting there would
     skip events in silence; `StoreError` of the store.
     """
+    first = store.first_seq()
+    if 0 < after < first - 1:
+        raise FeedError(
+            f"события до {first} удалены по сроку хранения, а прочитано до {after}: получите недостающее иначе "
+            f"(otklik queue --json) и читайте с --after {first - 1}"
+        )
     left = limit
     while left is None or left > 0:
         if stop():

@@ -164,6 +164,18 @@ TOMBSTONE: dict[str, Schema] = {
     for name in ("id", "network", "external_id", "deleted_at")
 }
 
+FORGOTTEN: dict[str, Schema] = {
+    "id": _id("Id of the message whose author is forgotten; remove every copy of it"),
+    "forgotten_at": _time("When"),
+    "erased": _maybe(_text("Type of the event that stood here; null: the event that announces it")),
+    "step": {
+        "type": ["object", "null"],
+        "description": "Of an erased step of the desk: its entry in the audit log",
+        "required": ["seq", "hash"],
+        "properties": {"seq": STEP["properties"]["seq"], "hash": STEP["properties"]["hash"]},
+    },
+}
+
 ALERT: dict[str, Schema] = {
     "id": _id("Id of the alert, a decimal number as text"),
     "message_id": _maybe(_id("Id of the message; null for a drill")),
@@ -179,8 +191,15 @@ ALERT: dict[str, Schema] = {
 
 EVENTS: dict[str, tuple[str, dict[str, Schema]]] = {
     "otklik.message.landed": ("A comment became a message", MESSAGE),
-    "otklik.message.revised": ("Its author changed it; `data` is the message as it is now", MESSAGE),
+    "otklik.message.revised": (
+        "Its author changed it, or somebody it names was forgotten; `data` is the message as it is now",
+        MESSAGE,
+    ),
     "otklik.message.deleted": ("It was found deleted: a tombstone, copies are to be removed", TOMBSTONE),
+    "otklik.message.forgotten": (
+        "Its author was forgotten: a tombstone, in the place of each event of the message and once at the end",
+        FORGOTTEN,
+    ),
     "otklik.message.restored": ("A deleted one is there again", MESSAGE),
     "otklik.message.assessed": ("The classifier judged what had landed without judgement", MESSAGE),
     "otklik.message.corrected": ("A person corrected the assessment", MESSAGE),

@@ -15,6 +15,7 @@ from sqlalchemy import case, insert, literal, select, update
 from settings import scrub
 from store.activity import examples_of
 from store.assessing import clean, utc
+from store.audit import append
 from store.clusters import counts_in
 from store.db import Database, Tx, rows_in
 from store.errors import NotFound
@@ -253,14 +254,15 @@ def acknowledge(db: Database, id_: str, by: str, now: datetime) -> dict[str, Any
         values = {"acknowledged_at": tx.now, "acknowledged_by": clean(by)}
         tx.execute(update(alerts).where(alerts.c.id == wanted).values(**values))
         view = alert_view({**row, **values})
+        append(tx, by, "acknowledge", row["message_id"], "", "", {"alert": str(wanted)})
         tx.emit("otklik.alert.acknowledged", row["message_id"], dump(view))
         return plain(view)
 
     return db.transact(work, utc(now))
 
 
-def drill(db: Database, text: str, now: datetime) -> str:
-    """An alert without a message that goes the same way; its id."""
+def drill(db: Database, text: str, now: datetime, by: str = "cli") -> str:
+    """An alert without a message that goes the same way; its id. `by`: who practises."""
 
     def work(tx: Tx) -> str:
         row = {
@@ -275,6 +277,7 @@ def drill(db: Database, text: str, now: datetime) -> str:
             "acknowledged_by": None,
         }
         tx.execute(insert(alerts).values(**row))
+        append(tx, by, "drill", None, "", "", {"alert": str(row["id"])})
         tx.emit("otklik.alert.raised", None, dump(alert_view(row)))
         return str(row["id"])
 

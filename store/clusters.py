@@ -13,6 +13,7 @@ from store.assessing import clean, utc
 from store.audit import corrected
 from store.db import Database, Tx, rows_in
 from store.errors import NotFound, StoreError
+from store.queue import GONE
 from store.repeats import firsts, remove, succeed
 from store.tables import messages, signatures
 from store.views import message_view, plain
@@ -85,6 +86,8 @@ def point(tx: Tx, id_: int, of: int | None, by: str) -> dict[str, Any]:
     wanted = sorted({id_, *(() if of is None else (of,))})
     query = tx.lock(select(messages).where(~messages.c.own).order_by(messages.c.id))
     rows = {r.id: dict(r._mapping) for r in rows_in(tx.conn, query, messages.c.id, wanted)}
+    for gone in (i for i, row in rows.items() if row["forgotten_at"] is not None):
+        raise StoreError(GONE.format(gone), exit_code=USAGE)
     for missing in (i for i in wanted if i not in rows):
         raise NotFound(f"сообщения с номером «{missing}» нет; номера показывает otklik queue")
     if id_ == of:

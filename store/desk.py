@@ -19,7 +19,7 @@ from store.audit import append, entries
 from store.clusters import point
 from store.db import Database, Tx
 from store.errors import NotFound, StoreError
-from store.queue import number
+from store.queue import GONE, number
 from store.tables import NEVER, cases, messages, replies
 from store.values import DeskStep
 from store.views import BLANK, dump, message_view, plain
@@ -48,6 +48,8 @@ def act(
             raise NotFound(f"сообщения с номером «{id_}» нет; номера показывает otklik queue")
         if row["own"]:
             raise StoreError(f"сообщение {id_} написала сама администрация; с ним не работают", exit_code=USAGE)
+        if row["forgotten_at"] is not None:
+            raise StoreError(GONE.format(id_), exit_code=USAGE)
         case = tx.execute(select(cases).where(cases.c.message_id == wanted)).mappings().first()
         at = case["version"] if case else 0
         if version is not None and version != at:

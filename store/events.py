@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from store.db import Database
+from store.db import Database, Tx
 from store.tables import counters, events, meta
 
 _CHUNK = 1000
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def source(db: Database) -> str:
@@ -25,6 +26,38 @@ def last_seq(db: Database) -> int:
     """The last number given out, 0 before the first. After a restore no event has it: numbers go on behind it."""
     with db.read() as conn:
         return conn.execute(select(counters.c.value).where(counters.c.name == "events")).scalar_one()
+
+
+BASE = "events_base"
+"""In `meta`: JSON, `seq` and `at` of the last event that the retention rule removed from the beginning."""
+
+
+def first_kept(conn: Any) -> tuple[int, datetime]:
+    """(number of the first event that is kept, a time: every event later than it is kept)."""
+    told = conn.execute(select(meta.c.value).where(meta.c.name == BASE)).scalar()
+    if not told:
+        return 1, _BEGINNING
+    found = orjson.loads(told)
+    return found["seq"] + 1, datetime.fromisoformat(found["at"])
+
+
+def first_seq(db: Database) -> int:
+    """The number of the first event that is kept; 1 when none was removed yet."""
+    with db.read() as conn:
+        return first_kept(conn)[0]
+
+
+def drop_before(tx: Tx, seq: int) -> int:
+    """Remove the events before number `seq` from the beginning of the log; how many. Their numbers are not reused."""
+    last = tx.execute(
+        select(events.c.seq, events.c.time).where(events.c.seq < seq).order_by(events.c.seq.desc()).limit(1)
+    ).first()
+    if last is None:
+        return 0
+    value = orjson.dumps({"seq": last.seq, "at": last.time.isoformat()}).decode()
+    row = tx.insert(meta).values(name=BASE, value=value)
+    tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+    return tx.execute(delete(events).where(events.c.seq < seq)).rowcount
 
 
 def read(db: Database, after: int, limit: int) -> list[dict[str, Any]]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from store import (
+    access,
     activity,
+    audit,
     budget,
     clusters,
     corrections,
     desk,
     digests,
     events,
+    extract,
+    forgetting,
     landing,
     lists,
     locks,
@@ -23,6 +27,7 @@ from store import (
     publishing,
     queue,
     reassessing,
+    retention,
     review,
     workload,
 )
@@ -33,6 +38,7 @@ from store.values import (
     Assessment,
     Correction,
     Coverage,
+    Forgotten,
     Hour,
     Judgeable,
     Known,
@@ -46,11 +52,14 @@ from store.values import (
     Reassessed,
     Reassessing,
     Receipt,
+    Retention,
     Spike,
     Subject,
     Unassessed,
     Voice,
 )
+
+T = TypeVar("T")
 
 
 class Store:
@@ -290,6 +299,10 @@ class Store:
     def events_raw(self, after: int, limit: int) -> Iterator[bytes]:
         return events.raw(self._db, after, limit)
 
+    def first_seq(self) -> int:
+        """The number of the first event that is kept; the retention rule removes the log's beginning."""
+        return events.first_seq(self._db)
+
     def last_seq(self) -> int:
         return events.last_seq(self._db)
 
@@ -322,8 +335,8 @@ class Store:
     def alert_delays(self, since: datetime | None = None, until: datetime | None = None) -> list[dict[str, Any]]:
         return _alerts.delays(self._db, since, until)
 
-    def raise_drill(self, text: str, now: datetime) -> str:
-        return _alerts.drill(self._db, text, now)
+    def raise_drill(self, text: str, now: datetime, by: str = "cli") -> str:
+        return _alerts.drill(self._db, text, now, by)
 
     # --- raised activity ---------------------------------------------------------------------------------------------
 
@@ -362,3 +375,43 @@ class Store:
 
     def calm_spikes(self, alert_ids: Sequence[str], now: datetime) -> None:
         activity.calm(self._db, alert_ids, now)
+
+    # --- personal data -----------------------------------------------------------------------------------------------
+
+    def forget(
+        self, who: str, *, by: str, now: datetime, settle: forgetting.Settle, dry_run: bool = False
+    ) -> Forgotten:
+        """Erase everything of a person: `network:id`, the address of a profile or comment, the number of a message."""
+        return forgetting.forget(self._db, who, by=by, now=now, settle=settle, dry=dry_run)
+
+    def forgetting_unfinished(self) -> bool:
+        return forgetting.unfinished(self._db)
+
+    def sweep(self, terms: Retention, now: datetime) -> dict[str, int]:
+        """Erase all that is kept too long; how much of each kind."""
+        return retention.sweep(self._db, terms, now)
+
+    def sweep_some(self, terms: Retention, now: datetime, rows: int = 500) -> dict[str, int]:
+        """One small step of it."""
+        return retention.step(self._db, terms, now, rows)[0]
+
+    def overdue_for_erasure(self, terms: Retention, now: datetime) -> dict[str, int]:
+        return retention.due(self._db, terms, now)
+
+    def compact(self) -> None:
+        """Leave nothing of what was erased in free pages and the write-ahead log."""
+        forgetting.compact(self._db)
+
+    def pseudonymised(self, mask: extract.Mask) -> Iterator[dict[str, Any]]:
+        return extract.pseudonymised(self._db, mask)
+
+    def saw(self, actor: str, ids: Sequence[str], how: str, now: datetime) -> int:
+        """Remember that a person was shown these messages: `how` one of show, list, take, review, export."""
+        return access.saw(self._db, actor, ids, how, now)
+
+    def access(self, who: str | None = None, limit: int = 1000) -> list[dict[str, Any]]:
+        return access.find(self._db, who, limit)
+
+    def record(self, by: str, verb: str, details: Mapping[str, Any], now: datetime, do: Callable[[], T]) -> T:
+        """Something done outside the database (`do`), together with its entry in the audit log."""
+        return audit.record(self._db, by, verb, details, now, do)

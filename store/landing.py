@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +30,7 @@ from store.assessing import (
 from store.db import Database, Tx, pack, rows_in
 from store.pages import ensure_page
 from store.repeats import Asking, link
+from store.seals import find_key, hidden_among, hidden_id, seal
 from store.tables import NEVER, UNASSESSED, counters, messages, messages_of_pages, pages, places, posts, revisions
 from store.values import Assessment, Attachment, Comment, Judged, Landed, Landing, PostMark, Unassessed
 from store.views import dump, message_view, numbered, tombstone
@@ -40,6 +42,7 @@ _GLANCE = (
     messages.c.deleted_at,
     messages.c.assessed_at,
     messages.c.own,
+    messages.c.seal,
 )
 _KEY = messages.c.network
 
@@ -82,6 +85,14 @@ class _Draft:
         self.rows.update(made)
         self.packed.update(zip(made, pack(messages, list(made.values()), dialect), strict=True))
         self.events.update({k: dump(message_view(row)) for k, row in made.items() if not row["own"]})
+
+    def hang(self, keys: Sequence[str], key: bytes, first_seen: datetime, dialect: Any) -> None:
+        """These answer comments of forgotten people: what they hang below is called by its hidden id."""
+        for k in keys:
+            c = self.judged[k].comment
+            hung = replace(c, parent_id=hidden_id(key, c.network, c.parent_id or ""))
+            self.judged[k] = replace(self.judged[k], comment=hung)
+        self.make(keys, first_seen, dialect)
 
     def _row(self, judged: Judged, first_seen: datetime) -> dict[str, Any]:
         c = judged.comment
@@ -131,6 +142,7 @@ class _Batch:
         self.tx = tx
         self.landing = landing
         self.draft = draft
+        self.key = find_key(tx.conn)
         self.network = landing.page.network
         self.cap = draft.cap
         self.first_seen = ensure_page(tx, landing.page)
@@ -146,6 +158,8 @@ class _Batch:
         state = self._lock_posts(marks)
         stored = self._glance(self._perhaps_known())
         fresh = [k for k in sorted(self.judged) if k not in stored]
+        if self.key is not None:
+            fresh = self._not_forgotten(fresh)
         inserted, own = self._insert(fresh)
         late = [k for k in fresh if k not in inserted]  # landed by somebody else while this one was on its way
         if late:
@@ -174,6 +188,22 @@ class _Batch:
             since = _last_id(self.tx.conn) != self.draft.last_id
             keys = keys - (fresh - _known_keys(self.tx.conn, self.network, list(fresh)) if since else fresh)
         return sorted(keys)
+
+    def _not_forgotten(self, keys: Sequence[str]) -> list[str]:
+        """Those that are no comments of a forgotten person: of these only is kept whether they are still there."""
+        assert self.key is not None
+        found = hidden_among(self.tx, self.key, self.network, keys)
+        for real, row in found.items():
+            gone = real in self.deleted or self.judged[real].comment.deleted
+            if gone != (row.deleted_at is not None):
+                self.live_change[row.post_id] += -1 if gone else 1
+                _update(self.tx, {"id": row.id}, {"deleted_at": self.tx.now if gone else None})
+        fresh = [k for k in keys if k not in found]
+        above = {c.parent_id for k in fresh if (c := self.judged[k].comment).parent_id}
+        if hidden := hidden_among(self.tx, self.key, self.network, above).keys():
+            answers = [k for k in fresh if self.judged[k].comment.parent_id in hidden]
+            self.draft.hang(answers, self.key, self.first_seen, self.tx.conn.dialect)
+        return fresh
 
     # --- new ones ----------------------------------------------------------------------------------------------------
 
@@ -224,7 +254,7 @@ class _Batch:
         gone = key in self.deleted or (judged is not None and judged.comment.deleted)
         if gone:
             return row.deleted_at is None
-        if row.deleted_at is not None or _content_differs(row, judged.comment):
+        if row.deleted_at is not None or _content_differs(row, judged.comment, self.key):
             return True
         return row.assessed_at is None and judged.assessment is not None and not row.own
 
@@ -252,8 +282,9 @@ class _Batch:
             return ["deleted"]
         c = judged.comment
         restored = row["deleted_at"] is not None
-        blank = restored and not row["text"] and not row["attachments"]  # it was never seen but as a stub
-        changed = _content_differs(row, c)
+        # It was never seen but as a stub.
+        blank = restored and not row["text"] and not row["attachments"] and row["seal"] is None
+        changed = _content_differs(row, c, self.key)
         values: dict[str, Any] = {}
         done = []
         if restored:
@@ -274,6 +305,8 @@ class _Batch:
                 folded=folded(text, author["name"]),
                 attachments=_attachments(c.attachments),
                 edited_at=utc(c.edited_at) or (row["edited_at"] if blank else now),
+                seal=None,
+                erased_at=None,
             )
         if not row["own"]:
             if judged.assessment is not None and (changed or row["assessed_at"] is None):
@@ -460,12 +493,15 @@ def _attachments(found: Sequence[Attachment]) -> list[dict[str, Any]] | None:
     ] or None
 
 
-def _content_differs(row: Any, comment: Comment) -> bool:
-    """Whether a comment says something else than its message. Links to the same attachment may change (they expire)."""
-    if isinstance(row, dict):
-        text, before = row["text"], row["attachments"]
-    else:
-        text, before = row.text, row.attachments
+def _content_differs(row: Any, comment: Comment, key: bytes | None) -> bool:
+    """Whether a comment says something else than its message. Links to the same attachment may change (they expire).
+
+    Of a message that is not kept whole, the seal of the whole is compared.
+    """
+    row = row if isinstance(row, dict) else row._mapping
+    text, before = row["text"], row["attachments"]
+    if row["seal"] is not None and key is not None:
+        return seal(key, clean(comment.text), _attachments(comment.attachments)) != row["seal"]
     if text != comment.text and text != clean(comment.text):
         return True
     if not before and not comment.attachments:
@@ -476,6 +512,8 @@ def _content_differs(row: Any, comment: Comment) -> bool:
 
 
 def _keep_revision(tx: Tx, row: Mapping[str, Any]) -> None:
+    if row["erased_at"] is not None:
+        return  # what it said before was erased
     n = tx.execute(
         select(func.coalesce(func.max(revisions.c.n), 0)).where(revisions.c.message_id == row["id"])
     ).scalar_one()

@@ -16,6 +16,8 @@ from settings import USAGE
 from store.assessing import clean
 from store.db import Database
 from store.errors import StoreError
+from store.events import first_kept
+from store.seals import find_key, hidden_id
 from store.tables import alerts, events, messages
 
 EXAMPLES = 5
@@ -64,9 +66,17 @@ def compare(url: str, lines: Iterable[bytes | str]) -> Comparison:
     try:
         with db.read() as conn:
             rows = conn.execute(
-                select(messages.c.network, messages.c.external_id, messages.c.text, messages.c.deleted_at)
+                select(
+                    messages.c.network,
+                    messages.c.external_id,
+                    messages.c.text,
+                    messages.c.deleted_at,
+                    (messages.c.seal.isnot(None) | messages.c.erased_at.isnot(None)).label("less"),
+                )
             ).all()
-            stored = {(r.network, r.external_id): (r.text, r.deleted_at is not None) for r in rows}
+            # Of what was erased only is compared whether it is still there.
+            stored = {(r.network, r.external_id): (None if r.less else r.text, r.deleted_at is not None) for r in rows}
+            key = find_key(conn)
             result.stored = len(rows)
             landed = (
                 select(events.c.message_id, func.count().label("n"))
@@ -77,7 +87,8 @@ def compare(url: str, lines: Iterable[bytes | str]) -> Comparison:
             wrong = (
                 select(messages.c.external_id)
                 .outerjoin(landed, landed.c.message_id == messages.c.id)
-                .where(~messages.c.own, func.coalesce(landed.c.n, 0) != 1)
+                .where(~messages.c.own, func.coalesce(landed.c.n, 0) != 1, messages.c.forgotten_at.is_(None))
+                .where(messages.c.collected_at > first_kept(conn)[1])
             )
             result.doubled = list(conn.execute(wrong).scalars())
             silent = (
@@ -93,7 +104,7 @@ def compare(url: str, lines: Iterable[bytes | str]) -> Comparison:
             continue
         try:
             entry = orjson.loads(line)
-            key = (entry["network"], entry["external_id"])
+            name = (entry["network"], entry["external_id"])
             text, gone = clean(entry["text"]), bool(entry["deleted"] or entry.get("post_deleted"))
         except (ValueError, KeyError, TypeError):
             raise StoreError(
@@ -101,11 +112,13 @@ def compare(url: str, lines: Iterable[bytes | str]) -> Comparison:
                 exit_code=USAGE,
             ) from None
         result.total += 1
-        found = stored.pop(key, None)
+        found = stored.pop(name, None)
+        if found is None and key is not None:
+            found = stored.pop((name[0], hidden_id(key, *name)), None)
         if found is None:
             if not gone:
-                result.lost.append(key[1])
-        elif found[1] != gone or (not gone and found[0] != text):
-            result.different.append(key[1])
+                result.lost.append(name[1])
+        elif found[1] != gone or (not gone and found[0] not in (None, text)):
+            result.different.append(name[1])
     result.unknown = [external_id for _, external_id in stored]
     return result

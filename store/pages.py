@@ -14,6 +14,7 @@ from sqlalchemy import insert, select, update
 from settings import scrub
 from store.assessing import utc
 from store.db import Database, Tx
+from store.seals import KnownComments, find_key
 from store.tables import coverage, messages, pages, posts, resolved, runs
 from store.values import Coverage, Known, Outcome, PageRef, PageState, Post, PostState
 from store.views import plain
@@ -141,12 +142,15 @@ def _post_state(row: Any) -> PostState:
 
 
 def known(db: Database, network: str, post_id: str) -> dict[str, Known]:
-    """Every stored comment of the post, own and deleted ones too, by external id."""
+    """Every stored comment of the post, own and deleted ones too, by external id; forgotten ones are known by it too
+    (`KnownComments`)."""
     query = select(messages.c.external_id, messages.c.parent_id, messages.c.deleted_at).where(
         messages.c.network == network, messages.c.post_id == post_id
     )
     with db.read() as conn:
-        return {r.external_id: Known(r.parent_id, r.deleted_at is not None) for r in conn.execute(query)}
+        found = {r.external_id: Known(r.parent_id, r.deleted_at is not None) for r in conn.execute(query)}
+        key = find_key(conn)
+    return found if key is None else KnownComments(found, key, network)
 
 
 # --- runs -------------------------------------------------------------------------------------------------------------

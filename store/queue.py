@@ -39,6 +39,9 @@ _ALLOWED = {
 }
 
 
+GONE = "автор сообщения {} забыт по его требованию; с ним больше не работают"
+
+
 def number(id_: str | int, what: str = "сообщения") -> int:
     """The number behind an id that came from outside."""
     text = str(id_).strip()
@@ -82,6 +85,8 @@ def show(db: Database, id_: str, *, full: bool = False) -> dict[str, Any]:
                     }
                 )
             found["corrected"] = row["corrected"]
+            found["erased_at"] = row["erased_at"]
+            found["forgotten_at"] = row["forgotten_at"]
             raised = conn.execute(select(alerts).where(alerts.c.message_id == wanted)).mappings()
             found["alerts"] = [alert_view(r) for r in raised]
             found["delivery"] = {
@@ -114,6 +119,8 @@ def correct(
         row = dict(found)
         if row["own"]:
             raise StoreError(f"сообщение {id_} написала сама администрация; его не оценивают", exit_code=USAGE)
+        if row["forgotten_at"] is not None:
+            raise StoreError(GONE.format(id_), exit_code=USAGE)
         if row["assessment"] is not None:
             remember(tx, row)
         # An unassessed message that a person judges gets the plain defaults of an assessment for the rest.

@@ -24,7 +24,7 @@ _MARK = "reassess"
 
 def _wanted(run: Reassessing) -> ColumnElement[bool]:
     m = messages.c
-    found = [~m.own, m.deleted_at.is_(None), m.assessed_at.isnot(None), m.assessment.isnot(None)]
+    found = [~m.own, m.deleted_at.is_(None), m.assessed_at.isnot(None), m.assessment.isnot(None), m.erased_at.is_(None)]
     if run.since is not None:
         found.append(m.collected_at >= utc(run.since))
     if not run.historical:

@@ -13,6 +13,7 @@ from store import audit
 from store import migrate as schema
 from store.copies import RESTORED, existing
 from store.errors import translate
+from store.events import first_kept
 from store.tables import alerts, counters, events, messages, meta, posts
 
 
@@ -47,7 +48,9 @@ def _problems(conn: Any) -> Iterator[str]:
     m = messages.c
     yield from _holes(conn)
     landed = select(events.c.message_id).where(events.c.type == "otklik.message.landed")
-    silent = one(select(func.count()).select_from(select(m.id).where(~m.own).except_(landed).subquery()))
+    # Of a forgotten one, tombstones; of what landed before the oldest event that is kept, none.
+    told = select(m.id).where(~m.own, m.forgotten_at.is_(None), m.collected_at > first_kept(conn)[1])
+    silent = one(select(func.count()).select_from(told.except_(landed).subquery()))
     if silent:
         yield f"сообщений без события о поступлении: {silent}"
     orphans = one(select(func.count()).select_from(landed.except_(select(m.id)).subquery()))
@@ -98,7 +101,9 @@ def _holes(conn: Any) -> Iterator[str]:
     restores = orjson.loads(told) if told else []
     counted = conn.execute(select(counters.c.value).where(counters.c.name == "events")).scalar() or 0
     ranges = list(zip((1, *(r["next"] for r in restores)), (*(r["last"] for r in restores), counted), strict=True))
-    expected = sum(last - first + 1 for first, last in ranges)
+    removed = first_kept(conn)[0] - 1
+    ranges = [(max(first, removed + 1), last) for first, last in ranges]
+    expected = sum(max(0, last - first + 1) for first, last in ranges)
     seq = events.c.seq
     given = or_(*(seq.between(first, last) for first, last in ranges))
     found, strange, last = conn.execute(

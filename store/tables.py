@@ -146,6 +146,10 @@ class Post(SQLModel, table=True):
 
 
 class Message(SQLModel, table=True):
+    """`seal`: keyed hash of what the comment says in the network, when less of it is kept here (`store.seals`).
+    `erased_at`: when its words were erased, by the retention rule or with its author; `forgotten_at`: with its author.
+    """
+
     __tablename__ = "messages"
     id: int = _id()
     network: str
@@ -186,6 +190,9 @@ class Message(SQLModel, table=True):
     lease_until: datetime | None = _time_or_none()
     acked_at: datetime | None = _time_or_none()
     run_id: str | None = None
+    seal: str | None = Field(default=None, sa_type=Text)
+    erased_at: datetime | None = _time_or_none()
+    forgotten_at: datetime | None = _time_or_none()
 
     __table_args__ = (UniqueConstraint("network", "external_id", name="uq_messages_key"),)
 
@@ -443,7 +450,12 @@ _partial("ix_publications_underway", (PublicationRow.__table__.c.message_id, Pub
 
 
 class AuditRow(SQLModel, table=True):
-    """Who did what to a message, when. Rows are only added; each holds the hash of the one before it."""
+    """Who did what to a message, when. Rows are only added; each holds the hash of the one before it.
+
+    The hash covers `digest`, which is that of `salt` and `details`, so that the two may be erased and the chain still
+    holds: `redacted` is then the number of the row that records it. Rows of older programs have no digest: their hash
+    covers the details themselves.
+    """
 
     __tablename__ = "audit"
     seq: int = _id()
@@ -456,8 +468,24 @@ class AuditRow(SQLModel, table=True):
     details: str = Field(sa_type=Text)
     prev: str
     hash: str
+    salt: str | None = Field(default=None, sa_type=Text)
+    digest: str | None = Field(default=None, sa_type=Text)
+    redacted: int | None = Field(default=None, sa_type=BigInteger)
 
     __table_args__ = (Index("ix_audit_message", "message_id", "seq"),)
+
+
+class SeenRow(SQLModel, table=True):
+    """Who was shown the personal data of a message: one row a person, message, day (UTC) and way."""
+
+    __tablename__ = "seen"
+    message_id: int = _ref("messages.id", primary=True)
+    actor: str = Field(primary_key=True)
+    day: str = Field(primary_key=True)
+    how: str = Field(primary_key=True)
+    at: datetime = _time()
+
+    __table_args__ = (Index("ix_seen_at", "at"), {"sqlite_with_rowid": False})
 
 
 class Run(SQLModel, table=True):
@@ -559,6 +587,7 @@ digests = Digest.__table__
 replies = ReplyRow.__table__
 publications = PublicationRow.__table__
 audit = AuditRow.__table__
+seen = SeenRow.__table__
 runs = Run.__table__
 coverage = CoverageRow.__table__
 budgets = Budget.__table__

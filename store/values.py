@@ -497,6 +497,40 @@ class Spike:
     alert_id: str = ""
 
 
+# --- personal data ----------------------------------------------------------------------------------------------------
+
+SETTLED = ("published", "closed")
+"""States in which nothing is owed to the resident any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many seconds what is kept; None: for ever. `text`, `authors`: of messages nobody works on any more, since
+    they were collected or last edited; `deleted`: the text of deleted ones, since then; `replies`: answers' texts."""
+
+    text: float | None = None
+    authors: float | None = None
+    deleted: float | None = None
+    revisions: float | None = None
+    replies: float | None = None
+    events: float | None = None
+    alerts: float | None = None
+    audit: float | None = None
+    coverage: float | None = None
+    access: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What of a person was erased, or would be: counts by kind, numbers of the messages, which of them were open."""
+
+    messages: tuple[str, ...]
+    open: tuple[str, ...]
+    counts: Mapping[str, int]
+    done: bool
+    went_on: bool = False  # an earlier run was broken off; this one finished it
+
+
 # --- the desk ---------------------------------------------------------------------------------------------------------
 
 

@@ -42,6 +42,9 @@ unblock      . . x . . . x
 close        . . x . . . .
 reopen       . x x . . . .
 acknowledge  x x x . . . .
+forget       x x . . . . .
+export       . x x . . . .
+access       x x . . . . .
 """
 COLUMNS = ("head", "curator", "administrator", "own", "other", "stranger", "program")
 WHO = {

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from desk.privacy import settle
 from desk.work import act
 from feed.schema import EVENTS, SCHEMA_VERSION, files, find, publish, schema
 from settings import ConfigError, parse
@@ -54,6 +55,8 @@ def history(store) -> None:
         ("draft", reply), ("approve", {}), ("publish", {"url": "https://vk.com/1"}), ("close", {}),
     ):  # fmt: skip
         act(store, desk, first, verb, args, by="администратор", now=later)
+    store.land(landing(judged(9, "забудьте меня", author=Author("77", "Лев Тихий", None, "person"))), later)
+    store.forget("vk:77", by="куратор", now=later, settle=settle)
 
 
 def test_every_event_of_a_real_landing_is_as_published(store):
@@ -82,7 +85,7 @@ def test_the_published_files_are_fresh():
 
 
 def test_publishing_removes_what_is_no_more(tmp_path):
-    (tmp_path / "message.forgotten.json").write_text("{}")
+    (tmp_path / "message.vanished.json").write_text("{}")
     publish(tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == set(files())
 
