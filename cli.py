@@ -42,7 +42,7 @@ from console import (
     who,
 )
 from desk import commands as desk_commands
-from desk import publish_commands, queue_commands
+from desk import privacy_commands, publish_commands, queue_commands
 from feed import commands as feed_commands
 from store import commands as store_commands
 
@@ -71,6 +71,15 @@ for _name, _sub in (
     app.add_typer(_sub, name=_name)
 app.command("board")(desk_commands.board)
 app.command("networks")(collector_commands.networks)
+
+
+def _masker() -> Any:
+    from classifier.anonymise import masked
+
+    return masked
+
+
+privacy_commands.add_to(store_commands.app, _masker)
 
 
 # --- what every command shares ----------------------------------------------------------------------------------------
@@ -274,6 +283,19 @@ def _watch_activity(store: Store, settings: Settings) -> list[str]:
     except Exception:
         logging.getLogger("otklik.alerts").exception("the watch for raised activity failed")
     return []
+
+
+def _sweep_some(store: Store, settings: Settings) -> None:
+    """A small step of the retention rule; it too must not keep comments from being collected."""
+    import logging
+
+    from desk.privacy import terms_of
+    from settings import OtklikError
+
+    try:
+        store.sweep_some(terms_of(settings), utc_now())
+    except OtklikError as e:
+        logging.getLogger("otklik").error("what is kept too long was not erased: %s", e)
 
 
 @app.command()
@@ -530,6 +552,7 @@ def queue(
     historical: Annotated[bool, typer.Option("--historical", help="И те, что старше первого сбора страницы.")] = False,
     search: Annotated[str | None, typer.Option("--search", help="Слова текста.")] = None,
     limit: Limit = 50,
+    by: By = None,
     as_json: Json = False,
 ) -> None:
     """Очередь сообщений: чрезвычайные и срочные сверху."""
@@ -567,25 +590,28 @@ def queue(
     )
     with state.store() as store:
         found = list(store.messages(wanted))
+        store.saw(who(by), [m["id"] for m in found], "list", utc_now())
     emit(found) if as_json else _show("queue", found)
 
 
 @queue_app.command("show")
-def queue_show(id: str, as_json: Json = False) -> None:
+def queue_show(id: str, by: By = None, as_json: Json = False) -> None:
     """Одно сообщение целиком: правки, оценки, тревоги, кто ещё об этом пишет."""
     with current().store() as store:
         found = store.message(id, full=True)
         found["repeats"] = [m for m in store.repeats(id, limit=20) if m["id"] != found["id"]]
+        store.saw(who(by), [found["id"], *(m["id"] for m in found["repeats"])], "show", utc_now())
         titles = _page_titles(store)
     emit(found) if as_json else _show("message", found, pages=titles)
 
 
 @queue_app.command("repeats")
-def queue_repeats(id: str, as_json: Json = False) -> None:
+def queue_repeats(id: str, by: By = None, as_json: Json = False) -> None:
     """Все сообщения о том же вопросе, от первого к последнему."""
     with current().store() as store:
         store.message(id)  # an unknown number is told of
         found = store.repeats(id)
+        store.saw(who(by), [m["id"] for m in found], "list", utc_now())
     if as_json:
         emit(found)
     elif found:
@@ -883,6 +909,7 @@ def queue_take(
     """Взять сообщения в аренду; не подтверждённые вернутся в очередь по истечении срока."""
     with current().store() as store:
         found = store.take(consumer, limit, span_of(lease), utc_now(), historical=historical)
+        store.saw(consumer, [m["id"] for m in found], "take", utc_now())
     emit(found) if as_json else _show("queue", found)
 
 

@@ -43,6 +43,16 @@ def _corrections(without: bool) -> list[Correction]:
         return list(store.corrections())
 
 
+def _recorded(by: str | None, verb: str) -> Any:
+    """Does something together with its entry in the audit log."""
+
+    def record(details: dict[str, Any], do: Any) -> None:
+        with current().store() as store:
+            store.record(who(by), verb, details, utc_now(), do)
+
+    return record
+
+
 @contextmanager
 def _busy() -> Iterator[Any]:
     """Tells on a terminal what is being done; `tell(text)` names the next step."""
@@ -91,7 +101,16 @@ def model_train(
     models, places = _models()
     corrections = _corrections(no_corrections)
     with _busy() as tell:
-        done = learning.learn(models, corrections, shared=data, gazetteer=places, force=force, by=who(by), tell=tell)
+        done = learning.learn(
+            models,
+            corrections,
+            shared=data,
+            gazetteer=places,
+            force=force,
+            by=who(by),
+            tell=tell,
+            record=_recorded(by, "model_train"),
+        )
     if as_json:
         emit(done.as_dict())
     else:
@@ -241,7 +260,9 @@ def model_rollback(
         raise ConfigError("работает модель, указанная в classifier.model; уберите этот ключ из config.yaml")
     with models.changing():
         name = models.find(version) if version else models.before()
-        models.go_live(name, "rollback", by=who(by))
+        models.judge(name=name)  # nothing damaged is put live
+        record = _recorded(by, "model_rollback")
+        record({"version": name}, lambda: models.go_live(name, "rollback", tried=True, by=who(by)))
     say(f"работает модель {'из поставки' if name == 'shipped' else name}")
 
 
@@ -263,6 +284,8 @@ def reassess_messages(
         lock = store.try_lock("reassess")
         if lock is None:
             raise OtklikError("сообщения уже переоценивает другая команда; подождите её конца", exit_code=LOCKED)
+        if not dry:
+            store.record(who(None), "model_reassess", {"model": judge.model}, utc_now(), lambda: None)
         with lock, _bar(store.count_judgeable(run)) as step:
             done = reassess(
                 store,

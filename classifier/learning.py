@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from classifier.train import Example
 
 Tell = Callable[[str], None]
+Record = Callable[[dict[str, Any], Callable[[], None]], None]
+"""(what was done, the doing of it) -> both together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,12 @@ def learn(
     force: bool = False,
     by: str = "",
     tell: Tell = lambda _: None,
+    record: Record = lambda _, do: do(),
 ) -> Trained:
-    """Train a version, keep it in the models' folder, let it run if it is not worse on the kept test set or `force`."""
+    """Train a version, keep it in the models' folder, let it run if it is not worse on the kept test set or `force`.
+
+    `record`: writes what was done into the audit log, and does it there (the change of the running model).
+    """
     from classifier import lessons
     from classifier.evaluate import answers
 
@@ -123,8 +129,13 @@ def learn(
         models.note("trained", name, by=by, figures=figures.short(), data=meta["data"])
         same = running.model.endswith(f".{meta['version']}")
         live = not models.pinned and not same and (force or not comparison.against)
-        if live:
-            models.go_live(name, tried=True, by=by, forced=bool(comparison.against))
+        worse = bool(comparison.against)
+
+        def run() -> None:
+            if live:
+                models.go_live(name, tried=True, by=by, forced=worse)
+
+        record({"version": name, "live": live, "forced": live and worse}, run)
         return Trained(name, live, same, figures, measure("отложенные тексты", texts, old), comparison, meta["data"])
 
 

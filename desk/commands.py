@@ -62,6 +62,7 @@ def alerts_drill(
         bool, typer.Option("--report", help="Не проводить; показать задержки прежних учений и настоящих тревог.")
     ] = False,
     since: Annotated[str | None, typer.Option("--since", help="Для --report: с этой даты.")] = None,
+    by: By = None,
     as_json: Json = False,
 ) -> None:
     """Учебная тревога: тот же путь, что у настоящей, с пометкой «учебная»; --report: задержки по каналам."""
@@ -75,7 +76,7 @@ def alerts_drill(
         emit(found) if as_json else console().print(table(found))
         return
     with state.store() as store:
-        alert = store.raise_drill(text, utc_now())
+        alert = store.raise_drill(text, utc_now(), who(by))
         deliverer = Deliverer(store, state.settings)
         results = deliverer.deliver_due(only=alert)
         sent = of_channels([a for a in store.alert_delays() if str(a["id"]) == alert])

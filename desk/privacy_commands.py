@@ -12,7 +12,7 @@ import typer
 from console import By, Json, Limit, Yes, confirm, console, current, emit, finish, say, utc_now, who
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Показать, что будет стёрто, и ничего не делать.")]
-Mask = Callable[[str, tuple[str, ...]], str]
+Mask = Callable[[str, tuple[str, ...], tuple[str, ...]], str]
 
 COPIES = (
     "Копии базы, сделанные раньше (otklik store backup), программа изменить не может: удалите их или храните "
@@ -32,7 +32,8 @@ def sweep(dry_run: DryRun = False, by: By = None, as_json: Json = False) -> None
         else:
             found = store.sweep(terms, utc_now())
             if found:
-                store.record(who(by), "sweep", {"erased": found}, utc_now(), store.compact)
+                store.record(who(by), "sweep", {"erased": found}, utc_now(), lambda: None)
+                store.compact()
     if as_json:
         return emit(found)
     for line in counted(found):

@@ -211,7 +211,7 @@ def reopen(ids: Ids, reason: Reason, by: By = None, as_json: Json = False) -> No
     _step(ids, "reopen", by, as_json, reason=reason)
 
 
-def history(id: Id, as_json: Json = False) -> None:
+def history(id: Id, by: By = None, as_json: Json = False) -> None:
     """Кто что сделал с сообщением, тексты ответов."""
     from desk import sla_view
     from desk.rights import called
@@ -219,6 +219,7 @@ def history(id: Id, as_json: Json = False) -> None:
     state = current()
     with state.store() as store:
         found = store.desk(id)
+        store.saw(who(by), [id], "show", utc_now())
     if as_json:
         return emit(found)
     console().print(sla_view.history(found, zone=state.zone, names=called(state.settings)))

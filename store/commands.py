@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from console import Json, Yes, command_group, confirm, current, emit, finish, open_input, say
+from console import Json, Yes, command_group, confirm, current, emit, finish, open_input, say, utc_now, who
 
 app = command_group("Хранилище: обновление, копия, восстановление, проверка.")
 
@@ -19,6 +19,11 @@ def store_migrate() -> None:
     say(f"схема базы: {migrate(current().store_url)}")
 
 
+def _recorded(verb: str) -> None:
+    with current().store() as store:
+        store.record(who(None), verb, {}, utc_now(), lambda: None)
+
+
 @app.command("backup")
 def store_backup(
     path: str, force: Annotated[bool, typer.Option("--force", help="Заменить существующий файл.")] = False
@@ -27,7 +32,8 @@ def store_backup(
     from store.admin import backup
 
     backup(current().store_url, path, force=force)
-    say(f"копия сохранена: {path}")
+    _recorded("backup")
+    say(f"копия сохранена: {path}; в ней данные жителей, и забытое позже из неё не исчезнет: храните не дольше срока")
 
 
 @app.command("restore")
@@ -38,6 +44,7 @@ def store_restore(path: str, yes: Yes = False) -> None:
     url = current().store_url
     confirm(f"База будет заменена копией {path}. Продолжить?", yes)
     aside = restore(url, path, force=True)
+    _recorded("restore")
     if aside is not None:
         say(f"прежний файл не читался и отложен: {aside}")
     say(f"база восстановлена из {path}; новые номера пойдут с круглого числа, прежние не повторятся")

@@ -19,8 +19,8 @@ from store.tables import messages
 from store.values import utcnow
 from store.views import BLANK, plain
 
-Mask = Callable[[str, tuple[str, ...]], str]
-"""(a text, names that must not be in it) -> the text without names, telephones, addresses, links."""
+Mask = Callable[[str, tuple[str, ...], tuple[str, ...]], str]
+"""(a text, names that must not be in it, its words for places) -> it without names, telephones, addresses, links."""
 
 
 def pseudonymised(db: Database, mask: Mask) -> Iterator[dict[str, Any]]:
@@ -39,6 +39,8 @@ def pseudonymised(db: Database, mask: Mask) -> Iterator[dict[str, Any]]:
 def _line(row: Mapping[str, Any], key: bytes, mask: Mask) -> dict[str, Any]:
     author = row["author"] or {}
     names = tuple(n for n in (author.get("name"),) if n)
+    spans = [p["span"] for p in (row["assessment"] or {}).get("places", ()) if p.get("span")]
+    places = tuple(row["text"][start:end] for start, end in spans)
     said = plain_assessment(row["assessment"]) or {**BLANK, "places": []}
     who = author.get("id")
     return plain(
@@ -51,7 +53,7 @@ def _line(row: Mapping[str, Any], key: bytes, mask: Mask) -> dict[str, Any]:
             "post": _name(key, "post", row["network"], row["post_id"]),
             "answers": None if row["parent_id"] is None else _name(key, "comment", row["network"], row["parent_id"]),
             "comment": _name(key, "comment", row["network"], row["external_id"]),
-            "text": mask(row["text"], names),
+            "text": mask(row["text"], names, places),
             "attachments": [a["kind"] for a in row["attachments"] or ()],
             "published_at": _minute(row["published_at"]),
             "collected_at": _minute(row["collected_at"]),
