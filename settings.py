@@ -487,7 +487,7 @@ class YoutubeNetwork(Network):
 
 
 class RutubeNetwork(Network):
-    """`agreed`: its unofficial addresses may be read. `fields`: more names of things (docs/rutube.md)."""
+    """`agreed`: its unofficial addresses may be read. `fields`: more names of things (docs/ok-youtube-rutube.md)."""
 
     agreed: bool = False
     client: Name = "wdp"

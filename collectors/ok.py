@@ -1,8 +1,8 @@
 """Odnoklassniki: topics, photos and videos of a group, every comment under them, by the REST API of apiok.ru.
 
-No machine-readable description is published; what is not confirmed by any source is read either way or is an option
-(docs/ok.md): names of fields, counters that count removed comments, stubs, the order of a page. A discussion has no id
-of its own: it is a type and an object's id, so a post is "GROUP_TOPIC:158000111" here, a comment
+No machine-readable description is published; what no source confirms is read either way or is an option
+(docs/ok-youtube-rutube.md): names of fields, counters that count removed comments, stubs, the order of a page. A
+discussion has no id of its own: it is a type and an object's id, so a post is "GROUP_TOPIC:158000111" here, a comment
 "GROUP_TOPIC:158000111:MTc2…". Comments are one flat list by anchors; a reply names its parent. A topic that a resident
 wrote in the group is itself a message: the first comment of its own discussion, counted.
 """

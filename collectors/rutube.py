@@ -1,7 +1,7 @@
 """RuTube: the videos of a channel and the comments under them, by the JSON addresses that its own site uses.
 
-There is no official API of comments and no promise: everything may change without notice (docs/rutube.md says what was
-seen by whom). So it is off until the operator agrees (`networks.rutube.agreed`), reads only, one call a second; names
+There is no official API of comments and no promise: everything may change without notice (docs/ok-youtube-rutube.md
+says what was seen by whom). So it is off until the operator agrees (`networks.rutube.agreed`), reads only, one call a second; names
 of fields are lists of candidates that `networks.rutube.fields` may extend; a comment without a time is kept as "time
 unknown"; a page of HTML or a 403 is `blocked`, never "no comments".
 """

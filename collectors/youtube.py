@@ -2,7 +2,7 @@
 
 Counters first: a list of uploads and the statistics of 50 videos are a unit each. Threads come newest first with about
 five replies; longer ones are read by `comments.list`. Times of two levels only: a reply to a reply stands in the same
-thread, whom it answers is said in its text. Quota: every call costs, a failed one too (docs/youtube.md).
+thread, whom it answers is said in its text. Quota: every call costs, a failed one too (docs/ok-youtube-rutube.md).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The face of Odnoklassniki: REST methods of groups, topics and discussions, signed as apiok.ru says.
 
 No machine-readable description exists; which methods, fields and error numbers there are comes from public clients
-(docs/ok.md). What nobody confirmed is a `Behaviour`: a collector has to live with every choice. Unknown parameters are
-refused (error 100), a wrong signature too (104).
+(docs/ok-youtube-rutube.md). What nobody confirmed is a `Behaviour`: a collector has to live with every choice. Unknown
+parameters are refused (error 100), a wrong signature too (104).
 """
 
 from __future__ import annotations
