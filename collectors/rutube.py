@@ -1,9 +1,9 @@
 """RuTube: the videos of a channel and the comments under them, by the JSON addresses that its own site uses.
 
 There is no official API of comments and no promise: everything may change without notice (docs/ok-youtube-rutube.md
-says what was seen by whom). So it is off until the operator agrees (`networks.rutube.agreed`), reads only, one call a second; names
-of fields are lists of candidates that `networks.rutube.fields` may extend; a comment without a time is kept as "time
-unknown"; a page of HTML or a 403 is `blocked`, never "no comments".
+says what was seen by whom). So it is off until the operator agrees (`networks.rutube.agreed`), reads only, one call a
+second; names of fields are lists of candidates that `networks.rutube.fields` may extend; a comment without a time is
+kept as "time unknown"; a page of HTML or a 403 is `blocked`, never "no comments".
 """
 
 from __future__ import annotations
