@@ -232,6 +232,7 @@ def run_collect(
             deliverer.poke()
         if not report.interrupted:
             publish_commands.take_up(store, settings, partial(open_outlet, stop=stop))
+        _sweep_some(store, settings)
     finally:
         deliverer.finish(wait_s=settings.alerts.timeout)
     if not report.interrupted:

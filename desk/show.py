@@ -181,6 +181,14 @@ def queue(messages: Iterable[Mapping[str, Any]], *, zone: str, now: datetime | N
     return table
 
 
+def _erased(message: Mapping[str, Any], zone: str) -> str:
+    """Since when, and why, less is kept of a message than was written."""
+    if at := message.get("forgotten_at"):
+        return f"{when(at, zone)}: автор забыт по его требованию"
+    at = message.get("erased_at")
+    return f"{when(at, zone)}: текст стёрт по сроку хранения" if at else ""
+
+
 def message(
     message: Mapping[str, Any],
     *,
@@ -235,6 +243,7 @@ def message(
     for a in message.get("attachments") or ():
         row("Вложение", " ".join(filter(None, (_kind(a), plain(a.get("title")), link(a.get("url"))))))
 
+    row("Стёрто", _erased(message, zone))
     body = plain(message.get("text"), lines=True) or _words(message)
     parts: list[RenderableType] = [
         Panel(Text(body, overflow="fold"), title=Text(f"Сообщение {plain(message.get('id'))}"), title_align="left"),

@@ -15,7 +15,11 @@ from desk.states import STATES
 from desk.text import moment, plain, plural, span, term_words, when
 from desk.verbs import BLOCK_GROUNDS, NOTICES, REFUSE_GROUNDS
 
-SAID = {"correct": "исправить оценку", "relate": "связать с другими"}
+SAID = {
+    "acknowledge": "принять тревогу",
+    "correct": "исправить оценку",
+    "relate": "связать с другими",
+}
 """What people say of a message that is no step of the desk."""
 
 

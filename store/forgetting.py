@@ -65,6 +65,7 @@ class Person:
     ids: tuple[int, ...]
     names: tuple[str, ...]
     urls: tuple[str, ...]
+    external_ids: tuple[str, ...]
 
 
 def forget(db: Database, who: str, *, by: str, now: datetime, settle: Settle, dry: bool = False) -> Forgotten:
@@ -105,7 +106,7 @@ def unfinished(db: Database) -> bool:
 
 
 def find_person(conn: Any, who: str) -> Person | None:
-    """The person behind what was said, with every message that is left of it; None when there is none."""
+    """The person behind what was said, with every message that is left; None when there is none."""
     who = who.strip()
     m = messages.c
     wanted = None
@@ -130,11 +131,13 @@ def find_person(conn: Any, who: str) -> Person | None:
         return None
     same = (m.network == wanted.network) & (m.author_id == wanted.author_id)
     mine = m.id == wanted.id if wanted.author_id is None else same
-    rows = conn.execute(select(m.id, m.author, m.url).where(mine, ~m.own).order_by(m.id)).all()
+    rows = conn.execute(select(m.id, m.author, m.url, m.external_id).where(mine, ~m.own).order_by(m.id)).all()
     names = {r.author.get("name") for r in rows} - {None, ""}
     urls = {r.author.get("url") for r in rows} | {r.url for r in rows}
     ids = tuple(r.id for r in rows)
-    return Person(wanted.network, wanted.author_id, ids, tuple(sorted(names)), tuple(sorted(urls - {None, ""})))
+    addresses = tuple(sorted(urls - {None, ""}))
+    keys = tuple(r.external_id for r in rows)
+    return Person(wanted.network, wanted.author_id, ids, tuple(sorted(names)), addresses, keys)
 
 
 def _core(url: str) -> str:
@@ -158,11 +161,8 @@ def _by_address(conn: Any, url: str) -> Any:
     return next(iter(found.values()), None)
 
 
-def _needles(db: Database, person: Person, key: bytes) -> Needles:
-    m = messages.c
-    with db.read() as conn:
-        rows = list(rows_in(conn, select(m.external_id), m.id, list(person.ids)))
-    parents = {r.external_id: hidden_id(key, person.network, r.external_id) for r in rows}
+def _needles(person: Person, key: bytes) -> Needles:
+    parents = {i: hidden_id(key, person.network, i) for i in person.external_ids}
     return needles_.make(
         person.network, person.author_id, person.names, person.urls, parents | {h: h for h in parents.values()}
     )
@@ -174,7 +174,7 @@ def _needles(db: Database, person: Person, key: bytes) -> Needles:
 def _told(db: Database, person: Person) -> Forgotten:
     """What would be erased, without a write."""
     ids = list(person.ids)
-    needles = _needles(db, person, b"\0" * 32)
+    needles = _needles(person, b"\0" * 32)
     counts = Counter({"messages": len(ids)})
     with db.read() as conn:
         for table in (revisions, judgements, replies, cases, alerts, signatures, audit, events):
@@ -192,7 +192,7 @@ def _told(db: Database, person: Person) -> Forgotten:
 
 def _carry_out(db: Database, person: Person, *, by: str, now: datetime, settle: Settle) -> Forgotten:
     key = db.transact(make_key, now)
-    needles = _needles(db, person, key)
+    needles = _needles(person, key)
     counts: Counter[str] = Counter()
     own = set(person.ids)
     counts.update({f"others.{k}": v for k, v in _mask(db, needles, own, key, by=by, now=now).items()})
