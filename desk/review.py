@@ -512,6 +512,8 @@ class Review:
         self.siblings = self._store.siblings(message["id"]) if message else {"open": [], "messages": 0}
         self.proposal = proposals.propose(message, self.siblings, self.settings) if message else proposals.Proposal()
         self.counts = self._store.count_unrouted(self.every)
+        if message:
+            self._store.saw(self.by, [message["id"]], "review", self.now)
 
     def close(self) -> None:
         """Nobody looks at anything any more."""

@@ -33,6 +33,7 @@ from store.needles import Needles
 from store.personal import change, erase_words, forgotten, is_open, plain_details, tombstone
 from store.seals import hidden_id, make_key
 from store.tables import (
+    UNDERWAY,
     alerts,
     audit,
     cases,
@@ -41,6 +42,7 @@ from store.tables import (
     messages,
     meta,
     offers,
+    publications,
     replies,
     revisions,
     sendings,
@@ -242,6 +244,7 @@ def _erase(
         counts[table.name] += tx.execute(among).scalar_one()
     erase_words(tx, ids, replies_too=True)
     _settle_cases(tx, ids, needles, settle)
+    _stop_publishing(tx, ids)
     _silence_alerts(tx, ids, by)
     logged = list(rows_in(tx.conn, select(audit).order_by(audit.c.seq), audit.c.message_id, ids))
     left = [needles.masked_json(plain_details(orjson.loads(r.details)), near=True) for r in logged]
@@ -268,6 +271,13 @@ def _settle_cases(tx: Tx, ids: Sequence[int], needles: Needles, settle: Settle) 
         data = needles.masked_json(data, near=True)
         tx.execute(update(cases).where(cases.c.message_id == row.message_id).values(data=data, blocked_until=None))
     tx.execute(delete(offers).where(offers.c.message_id.in_(ids)))
+
+
+def _stop_publishing(tx: Tx, ids: Sequence[int]) -> None:
+    """What is under way is not sent any more; where the answers stand is not known any more."""
+    mine = publications.c.message_id.in_(ids)
+    tx.execute(update(publications).where(mine).values(url=None, external_id=None, problem=None))
+    tx.execute(update(publications).where(mine, UNDERWAY).values(state="done"))
 
 
 def _silence_alerts(tx: Tx, ids: Sequence[int], by: str) -> None:

@@ -88,7 +88,7 @@ def forgotten(row: Mapping[str, Any], hidden: str, now: datetime) -> dict[str, A
         "assessment": plain_assessment(row["assessment"]),
         "assessed_at": row["assessed_at"] or now,
         "repeat_note": None,
-        "status": "closed" if is_open(row) else row["status"],
+        "status": row["status"] if row["status"] == "published" else "closed",
         "deadlines": None,
         "due_at": NEVER,
         "priority": max(done, HISTORICAL) if row["historical"] else done,
