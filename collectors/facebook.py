@@ -11,16 +11,28 @@ means for the page and its marking.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from collectors.contract import Batch, Capabilities, Check, CollectError, Collector, Gone, Unavailable, Walk
+from collectors.contract import (
+    Answer,
+    Batch,
+    Capabilities,
+    Check,
+    CollectError,
+    Collector,
+    Gone,
+    Receipt,
+    Unavailable,
+    Walk,
+)
 from collectors.graph import GraphClient, check_token, moment, total_count
 from collectors.raw import clean, mapping
 from collectors.reading import Level, Reading, Tree
+from collectors.replying import write_once
 from settings import ConfigError, FacebookNetwork
 from store.values import Attachment, Author, Comment, PageRef, Post
 
@@ -54,9 +66,12 @@ class FacebookCollector(Collector):
         replies=True,
         edits=True,
         deletions=True,
+        reply=True,
         cost="бесплатно; предел за час зависит от числа читателей страницы",
         note="принадлежит Meta (запрещена в РФ); нужны решение юриста и выход в сеть через прокси",
     )
+
+    max_reply = 8000
 
     def __init__(self, config: Network, manners: Manners) -> None:
         super().__init__(config, manners)
@@ -168,6 +183,44 @@ class FacebookCollector(Collector):
             attachments=_attachments(raw.get("attachment")),
             own=who == page.id,
         )
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def send_reply(self, answer: Answer) -> Receipt:
+        self.client.speaks_for(answer.speaker.id)
+
+        def write() -> Receipt:
+            id = self.client.publish(f"{answer.external_id}/comments", message=answer.text)
+            try:
+                return self._receipt(self.client.get(id, fields=COMMENT))
+            except CollectError:
+                return Receipt(id, f"{SITE}{id}")
+
+        since = self.client.server_time() - timedelta(days=1)
+        return write_once(self.manners, lambda: self.find_reply(answer, since), write)
+
+    def find_reply(self, answer: Answer, since: datetime, besides: Container[str] = ()) -> Receipt | None:
+        """The newest comments of the post, back to `since`: Facebook shows an answer there whatever it stands under."""
+        under = None if answer.external_id == answer.post_id else answer.external_id
+        walk = self.client.walk(
+            f"{answer.post_id}/comments", fields=COMMENT, filter="stream", order="reverse_chronological", limit=PAGE
+        )
+        for batch in walk:
+            for raw in batch:
+                one = self._comment(raw, answer.speaker, answer.post_id)
+                same = one.own and one.parent_id == under and one.text.split() == answer.text.split()
+                if same and one.external_id not in besides:
+                    return self._receipt(raw)
+            oldest = moment(batch[-1].get("created_time"))
+            if oldest is not None and oldest < since - timedelta(hours=1):
+                return None
+        if not walk.complete:
+            raise Unavailable(f"ответы Facebook просмотрены не все: {walk.reason}; повторите позже")
+        return None
+
+    @staticmethod
+    def _receipt(raw: Mapping[str, Any]) -> Receipt:
+        return Receipt(raw["id"], link_of(raw), moment(raw.get("created_time")))
 
     def check(self, pages: Iterable[PageRef]) -> Iterator[Check]:
         yield from check_token(self.client, RIGHTS)

@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from collectors.contract import Blocked, Check, CollectError, Gone, RateLimited, Unauthorised, Unavailable
+from collectors.contract import Blocked, Check, CollectError, Declined, Gone, RateLimited, Unauthorised, Unavailable
 from collectors.manners import Manners, Retry
 from collectors.paging import CursorExpired, CursorWalk, Slice
 from collectors.raw import clean, mapping, rows, whole
@@ -131,6 +131,7 @@ class GraphClient:
             proof = hmac.new(app_secret.reveal().encode(), self._token.encode(), hashlib.sha256).hexdigest()
             remember_secret(proof)  # it travels in addresses
             self._proof["appsecret_proof"] = proof
+        self._names: set[str] = set()  # in whose name this token writes
         self.date: datetime | None = None  # of the newest answer, by Meta's clock
         self.share = 0.0  # per cent of the limits used, as the newest answer tells
 
@@ -138,6 +139,43 @@ class GraphClient:
         """An object or one page of an edge: "123", "123/comments". Raises the errors of the contract."""
         query = {k: str(v) for k, v in params.items() if v is not None} | self._proof
         return self._object(lambda: self._http.build_request("GET", self._path(path), params=query), _what(path))
+
+    def publish(self, path: str, **form: str) -> str:
+        """Write something; its id. `Unavailable` when it may have been written all the same: then look for it.
+
+        Only a refusal for too many calls is repeated here, for then nothing was written. What Meta refuses for good is
+        `Declined`: a person must do it.
+        """
+
+        def send() -> str:
+            try:
+                answer = self._send(self._http.build_request("POST", self._path(path), data={**form, **self._proof}))
+            except Retry as e:
+                if e.limited:
+                    raise
+                raise Unavailable(f"{self.title} не подтвердила, что приняла ответ ({e.reason})", code=e.code) from None
+            if not _shaped(answer):
+                raise Unavailable(f"{self.title} не сказала номер размещённого ответа; повторите позже")
+            return clean(answer.get("id"))
+
+        try:
+            return self.manners.call(send, what=f"publish {_what(path)}")
+        except Unauthorised as e:
+            if e.code in ("3", "10") or (e.code or "").startswith("2"):
+                raise Declined(f"{e}; разместите ответ сами", code=e.code) from None
+            raise
+        except (RateLimited, Blocked, Unavailable):
+            raise
+        except CollectError as e:
+            raise Declined(f"{self.title} не приняла ответ: {e}; разместите его сами", code=e.code) from None
+
+    def speaks_for(self, page: str) -> None:
+        """`Declined` unless this token writes in the name of `page`."""
+        if page in self._names:
+            return
+        self._names.add(clean(self.get("me", fields="id").get("id")))
+        if page not in self._names:
+            raise Declined(f"токен {self.title} пишет от имени другой страницы; разместите ответ сами")
 
     def server_time(self) -> datetime:
         """Meta's clock: the date of an answer."""

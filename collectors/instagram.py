@@ -11,17 +11,30 @@ whose activity is banned in Russia as extremist: docs/ru/instagram-token.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from collectors.contract import Batch, Capabilities, Check, Collector, Gone, Unavailable, Walk
+from collectors.contract import (
+    Answer,
+    Batch,
+    Capabilities,
+    Check,
+    CollectError,
+    Collector,
+    Declined,
+    Gone,
+    Receipt,
+    Unavailable,
+    Walk,
+)
 from collectors.graph import GraphClient, check_token, edge, following, moment
 from collectors.instagram_items import SITE, comment_of
 from collectors.raw import clean, mapping, whole
 from collectors.reading import Level, Reading, Thread, Tree
+from collectors.replying import write_once
 from settings import ConfigError, InstagramNetwork, SecretError
 from store.values import Comment, PageRef, Post
 
@@ -58,15 +71,19 @@ class InstagramCollector(Collector):
         depth=2,
         edits=True,
         deletions=True,
+        reply=True,
         attachments=False,
         cost="бесплатно; предел за час зависит от числа читателей страницы",
         note="своя страница; чужая — через instaloader на свой риск; принадлежит Meta (запрещена в РФ)",
     )
 
+    max_reply = 2000  # 2200 less the name of whom it answers
+
     def __init__(self, config: Network, manners: Manners) -> None:
         super().__init__(config, manners)
         assert isinstance(config, InstagramNetwork)
         self._login = config.login or ("facebook" if "//graph.facebook.com/" in (config.api or "") else "instagram")
+        self._links: dict[str, str] = {}  # publication -> its address
         self.loaded: Instaloaded | None = None
         if config.mode == "instaloader":
             from collectors.instagram_loader import Instaloaded
@@ -181,6 +198,63 @@ class InstagramCollector(Collector):
     def counter(self, post: Post) -> int | None:
         return whole(self.client.get(post.id, fields="id,comments_count").get("comments_count"))
 
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def send_reply(self, answer: Answer) -> Receipt:
+        if self.loaded is not None:
+            raise Declined("в режиме instaloader ответы не размещаются; разместите ответ сами")
+        self._speaks_for(answer.speaker)
+        top, text = self._addressed(answer)
+
+        def write() -> Receipt:
+            id = self.client.publish(f"{answer.external_id}/replies", message=text)
+            try:
+                return self._receipt(answer, self.client.get(id, fields=REPLY))
+            except CollectError:
+                return Receipt(id, f"{answer.page.url}c/{id}/")
+
+        return write_once(self.manners, lambda: self._find(answer, top, text, ()), write)
+
+    def find_reply(self, answer: Answer, since: datetime, besides: Container[str] = ()) -> Receipt | None:
+        if self.loaded is not None:
+            raise Declined("в режиме instaloader размещённые ответы не проверяются")
+        return self._find(answer, *self._addressed(answer), besides)
+
+    def _speaks_for(self, speaker: PageRef) -> None:
+        if self._login == "instagram":
+            self.client.speaks_for(speaker.id)
+        elif self._account(_name(speaker), speaker.id).get("id") != speaker.id:
+            raise Declined("токен Instagram пишет от имени другой страницы; разместите ответ сами")
+
+    def _addressed(self, answer: Answer) -> tuple[str, str]:
+        """(the top comment under which the answer will stand, its text): an answer to a reply names whom it answers,
+        for Instagram puts it under the top comment all the same."""
+        try:
+            parent = clean(self.client.get(answer.external_id, fields="id,parent_id").get("parent_id"))
+        except Gone as e:
+            raise Declined("комментария, на который отвечают, в Instagram больше нет", code=e.code) from None
+        who = f"@{answer.author.name} " if parent and answer.author.name else ""
+        return parent or answer.external_id, who + answer.text
+
+    def _find(self, answer: Answer, top: str, text: str, besides: Container[str]) -> Receipt | None:
+        walk = self.client.walk(f"{top}/replies", fields=REPLY, limit=REPLIES)
+        for batch in walk:
+            for raw in batch:
+                writer = clean(mapping(raw.get("from")).get("id"))
+                own = writer == answer.speaker.id or clean(raw.get("username")) == _name(answer.speaker)
+                if own and raw["id"] not in besides and clean(raw.get("text")).split() == text.split():
+                    return self._receipt(answer, raw)
+        if not walk.complete:
+            raise Unavailable(f"ответы в Instagram просмотрены не все: {walk.reason}; повторите позже")
+        return None
+
+    def _receipt(self, answer: Answer, raw: Mapping[str, Any]) -> Receipt:
+        media = self._links.get(answer.post_id)
+        if media is None:
+            media = clean(self.client.get(answer.post_id, fields="id,permalink").get("permalink")) or answer.page.url
+            self._links[answer.post_id] = media
+        return Receipt(raw["id"], f"{media.rstrip('/')}/c/{raw['id']}/", moment(raw.get("timestamp")))
+
     def check(self, pages: Iterable[PageRef]) -> Iterator[Check]:
         if self.loaded is not None:
             yield from self.loaded.check(pages)
@@ -227,6 +301,10 @@ class _Threads(Tree[Raw]):
 
     def counter(self) -> int | None:
         return self._instagram.counter(self._post)
+
+
+def _name(page: PageRef) -> str:
+    return page.url.rstrip("/").rpartition("/")[2]
 
 
 _HOSTS = {"instagram.com", "www.instagram.com", "m.instagram.com"}

@@ -34,6 +34,7 @@ class FacebookFace(GraphFace):
         "otklik-facebook-poor": "poor",
         "otklik-facebook-old": "expired",
     }
+    edge_of_answers = "comments"
     scopes = ("pages_read_engagement", "pages_read_user_content", "pages_manage_engagement")
 
     def __init__(self, *args: Any, **more: Any) -> None:

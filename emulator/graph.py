@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 from emulator.face import Answer, Call, Face, Refusal
 from emulator.faults import Fault, Plan
 from emulator.wire import dumps
-from emulator.world import World
+from emulator.world import Comment, World
 
 if TYPE_CHECKING:
     from emulator.server import Request
@@ -178,7 +178,10 @@ class GraphFace(Face):
         params = request.params()
         token = params.pop("access_token", "")
         path = unquote(request.path[len(self.prefix) :]).strip("/")
-        return Call(self.method(path, params), params, token, request.verb, path, request.body)
+        method = self.method(path, params)
+        if request.verb != "GET" and method != "batch":
+            method = f"{request.verb.lower()}_{method}"
+        return Call(method, params, token, request.verb, path, request.body)
 
     def method(self, path: str, params: Mapping[str, str]) -> str:
         """How plans of faults and logs name a call: the edge ("comments"), else "node", "batch", "ids"."""
@@ -211,9 +214,24 @@ class GraphFace(Face):
             return self._node(kind, thing, call.params.get("fields"))
         return self._edge(kind, thing, parts[1], call.params)
 
+    edge_of_answers: ClassVar[str] = ""
+    longest: ClassVar[int] = 8000
+
     def change(self, call: Call) -> Any:
-        """What POST and DELETE do."""
-        raise Refusal(100, f"Unsupported {call.verb.lower()} request")
+        """What POST does: an answer below a publication or a comment, in the name of the page."""
+        parts = call.path.split("/")
+        if call.verb != "POST" or len(parts) != 2 or parts[1] != self.edge_of_answers:
+            raise Refusal(100, f"Unsupported {call.verb.lower()} request")
+        _, thing = self._find(parts[0])
+        post = thing.post if isinstance(thing, Comment) else thing
+        if post.page.errors.get("write"):
+            raise Refusal(200)
+        text = call.params.get("message", "")
+        if post.closed or not text or len(text) > self.longest:
+            raise Refusal(100, "The comment can't be published")
+        parent = thing if isinstance(thing, Comment) else None
+        made = self.world.add_comment(post, text, post.page.author_id, parent=parent)
+        return {"id": self.world.external_id(made)}
 
     def refuse(self, refusal: Refusal, call: Call) -> Answer:
         words, status = GRAPH_CODES.get(int(refusal.code), ("Unknown error", 400))

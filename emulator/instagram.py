@@ -40,6 +40,8 @@ class InstagramFace(GraphFace):
         "otklik-instagram-poor": "poor",
         "otklik-instagram-old": "expired",
     }
+    edge_of_answers = "replies"
+    longest = 2200
     scopes = ("instagram_business_basic", "instagram_business_manage_comments")
 
     def __init__(self, *args: Any, **more: Any) -> None:

@@ -20,10 +20,11 @@ from emulator.graph import parse_fields
 from settings import ConfigError, parse, scrub
 from store.values import PageRef
 from tests.collectors.contract_suite import CollectorContract, Shelf, collect, truth
+from tests.collectors.reply_suite import ReplyContract
 from tests.emulator.graph_specs import meta_spec
 
 
-class TestFacebook(CollectorContract):
+class TestFacebook(ReplyContract, CollectorContract):
     network = "facebook"
     token = PAGE_TOKEN
     behaviours: ClassVar = {
@@ -32,6 +33,9 @@ class TestFacebook(CollectorContract):
         "empty pages, dying cursors": Behaviour(empty_pages=True, dead_cursors=2),
     }
     methods = ("node", "published_posts", "visitor_posts", "batch", "comments")
+    writing = ("post_comments",)
+    refusing = ("http=500", "http=502", "http=429,1", "error=2", "error=4", "redirect=http://127.0.0.1:9/")
+    writing_errors = (190, 10, 200, 100, 368, 4, 2)
     kinds = ("person", "hidden", "deleted")  # whether a page wrote is not told
 
     # --- pages -------------------------------------------------------------------------------------------------------

@@ -24,10 +24,11 @@ from emulator.instaloader import Behaviour as LoaderBehaviour
 from settings import ConfigError, SecretError, parse, scrub
 from store.values import Outcome, PageRef
 from tests.collectors.contract_suite import CollectorContract, Shelf, collect, truth
+from tests.collectors.reply_suite import ReplyContract
 from tests.emulator.graph_specs import meta_spec
 
 
-class TestInstagram(CollectorContract):
+class TestInstagram(ReplyContract, CollectorContract):
     network = "instagram"
     token = TOKEN
     behaviours: ClassVar = {
@@ -37,6 +38,9 @@ class TestInstagram(CollectorContract):
     }
     methods = ("node", "media", "replies", "comments")
     harmless = ("counter",)  # a list of comments bears no counter
+    writing = ("post_replies",)
+    refusing = ("http=500", "http=502", "http=429,1", "error=2", "error=4", "redirect=http://127.0.0.1:9/")
+    writing_errors = (190, 10, 200, 100, 368, 4, 2)
     kinds = ("person", "hidden", "deleted")
 
     @pytest.mark.parametrize(
