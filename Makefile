@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak bench lint format transcript schema regulation networks clean
+.PHONY: demo test soak bench lint format transcript schema regulation hour networks clean
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("otklik needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -34,6 +34,9 @@ regulation: $(VENV)/.ready
 
 networks: $(VENV)/.ready
 	$(BIN)/python -m collectors.networks docs/networks.md
+
+hour: $(VENV)/.ready
+	$(BIN)/python -m tests.hour_page
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -410,6 +410,7 @@ def doctor(as_json: Json = False) -> None:
 def _all_checks(state: State) -> Iterator[Any]:
     from collectors.contract import Check
     from desk.alerts import check_channels
+    from desk.digest import check_digests
     from desk.doctor import check_calendar, check_people
     from settings import OtklikError, literal_secrets
 
@@ -436,6 +437,7 @@ def _all_checks(state: State) -> Iterator[Any]:
     )
     yield from _network_checks(state)
     yield from check_channels(settings)
+    yield from check_digests(settings)
 
 
 def _checks(source: Callable[[State], Iterator[Any]], as_json: bool) -> None:
@@ -744,7 +746,7 @@ def _review_catalog(settings: Settings) -> Any:
     from classifier.names import titles
     from classifier.places import as_place
     from classifier.topics import read_taxonomy
-    from desk.review import Catalog
+    from desk.review_modes import Catalog
     from desk.search import Choice
 
     names, groups, group_of = read_taxonomy()

@@ -213,7 +213,8 @@ def _service(url: str) -> Any:
     return service
 
 
-def _understood(url: str) -> str | None:
+def understood(url: str) -> str | None:
+    """Why apprise can't use this address (Russian, without the address); None when it can."""
     try:
         _service(url)
     except ConfigError as e:
@@ -454,7 +455,7 @@ def check_channels(settings: Settings) -> list[Check]:
         return [Check("тревоги", False, "главу никто не известит", "добавьте хотя бы один канал в alerts.head")]
     found = []
     for channel in _unique(channels(settings)):
-        error = channel.problem or _understood(channel.secret.reveal())
+        error = channel.problem or understood(channel.secret.reveal())
         advice = "" if error is None else "исправьте адрес, затем otklik alerts test"
         found.append(Check(f"тревоги: {channel.key}", error is None, _clean(error or "адрес понятен"), advice))
     return found

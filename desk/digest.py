@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from desk.alerts import Channel, attempt, channel_of
+from desk.alerts import Channel, Check, attempt, channel_of, understood
 from desk.board import SOON, holder
 from desk.calendar import calendar_of
 from desk.show import DEADLINE
 from desk.text import left, plain, plural, quoted, when
-from settings import Division, Settings
+from settings import Division, Settings, scrub
 
 if TYPE_CHECKING:
     from store import Store
@@ -123,6 +123,18 @@ def _line(m: Mapping[str, Any], message: Mapping[str, Any], names: Mapping[str, 
 
 def channels(division: Division) -> list[Channel]:
     return list({c.key: c for c in (channel_of(s, "digest") for s in division.notify)}.values())
+
+
+def check_digests(settings: Settings) -> list[Check]:
+    """Can the address of each digest be read and understood? Nothing is sent."""
+    found = []
+    for division in settings.divisions:
+        for channel in channels(division):
+            error = channel.problem or understood(channel.secret.reveal())
+            advice = "" if error is None else "исправьте адрес в divisions[].notify, затем otklik digest --now"
+            name = f"сводка: {division.id}, {channel.key}"
+            found.append(Check(name, error is None, plain(scrub(error or "адрес понятен"), 300), advice))
+    return found
 
 
 def send_due(

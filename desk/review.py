@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from desk import proposals
 from desk.blocks import end_of
+from desk.review_modes import KEYS, Catalog, Grounds, Helping, Mode, Picking, Reading, Term
 from desk.rights import called
-from desk.search import Choice, find, same_key
+from desk.search import Choice, same_key
 from desk.text import plain, plural
 from desk.work import act, allow
 from settings import OtklikError, Settings
@@ -27,63 +28,8 @@ HOLD_S = 600.0
 """So long a message is shown to nobody else; afterwards its version tells whether somebody has taken it."""
 LOOK_AGAIN_S = 10.0
 """How often an empty queue is looked at."""
-SHOWN = 7
-"""Choices that are listed at once."""
-
 Correct = Callable[[str, Mapping[str, Any]], None]
 """(message, fields of an assessment) -> a person's word, with its clocks and alerts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """What there is to choose from. Values: of topics (topic or None, group), of places a `Place`."""
-
-    topics: Sequence[Choice] = ()
-    places: Sequence[Choice] = ()
-    names: Mapping[str, str] = field(default_factory=dict)  # ids of topics and groups -> how they are called
-
-
-@dataclass(frozen=True, slots=True)
-class Picking:
-    """Choosing by a few letters. `what`: topic, place, division or also (one more division)."""
-
-    what: str
-    title: str
-    choices: Sequence[Choice]
-    query: str = ""
-    at: int = 0
-
-    @property
-    def found(self) -> list[Choice]:
-        return find(self.query, self.choices, SHOWN)
-
-
-@dataclass(frozen=True, slots=True)
-class Grounds:
-    """Choosing a ground by its number, the first one with Enter. `what`: refuse or block."""
-
-    what: str
-    options: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """Typing the term of a blocking."""
-
-    ground: str
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The whole message, from line `top` on."""
-
-    top: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Helping:
-    """The page of keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +42,6 @@ class Done:
 
 
 UNDO = {"route": "recall", "refuse": "reopen", "close": "reopen", "block": "unblock"}
-KEYS = {
-    "enter": "сделать, как предложено",
-    "t": "тема",
-    "p": "место",
-    "d": "подразделение или исполнитель",
-    "+": "ещё подразделение (общий ответ сводит основное)",
-    "u": "важность: срочно или оперативно",
-    "e": "чрезвычайное: да или нет",
-    "r": "отказать, с основанием пункта 9",
-    "k": "заблокировать автора, с основанием пункта 10 и сроком",
-    "n": "ответ не нужен: закрыть",
-    "b": "направить и все такие же сообщения",
-    "s": "пропустить до следующего раза",
-    "z": "отменить последнее",
-    "v": "сообщение целиком",
-    "?": "эта справка",
-    "q": "выйти",
-}
 
 
 class Review:
@@ -141,7 +69,7 @@ class Review:
         self.siblings: dict[str, Any] = {}
         self.proposal = proposals.Proposal()
         self.chosen: tuple[str, ...] | None = None
-        self.mode: Picking | Grounds | Term | Reading | Helping | None = None
+        self.mode: Mode | None = None
         self.notice, self.failed, self.over = "", False, False
         self.counts: dict[str, int] = {"all": 0, "emergencies": 0, "urgent": 0}
         self.skipped: list[str] = []

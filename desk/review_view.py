@@ -13,8 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from desk.review import KEYS, Grounds, Helping, Picking, Reading, Review, Term
-from desk.show import DEADLINE, REACTION, URGENCY, _level, _place, _words
+from desk.review import Review
+from desk.review_modes import KEYS, Grounds, Helping, Mode, Picking, Reading, Term
+from desk.show import DEADLINE, REACTION, URGENCY, _level, _place, _short, _words
+from desk.states import STATES
 from desk.text import NETWORKS, left, link, moment, plain, span, when
 
 LABEL = 11
@@ -67,7 +69,7 @@ class View:
             late = at < review.now
             line.append("  ").append(f"{DEADLINE.get(name, plain(name, 12))}: {left(at, review.now)}", "red" * late)
         if m["status"] != "new":
-            line.append("  возвращено" if m["deadlines"] else "  принято", style="magenta")
+            line.append(f"  {STATES.get(m['status'], plain(m['status']))}", style="magenta")
         return line
 
     def _origin(self, m: dict[str, Any], review: Review) -> Text:
@@ -77,7 +79,7 @@ class View:
             plain(m["author"]["name"], 40) or "автор неизвестен",
             plain(m["page_title"], 60),
             NETWORKS.get(m["network"], plain(m["network"], 20)),
-            f"{when(written, self._zone)}{ago}",
+            f"{_short(written, self._zone)}{ago}",
         ]
         return Text(" · ".join(parts), style="dim")
 
@@ -94,7 +96,7 @@ class View:
         )
         yield 0, 1, _row("Направить", f"{to} — {why}", "bold")
         yield 1, 1, _row("Тема", plain(topic) + sure)
-        yield 1, 1, _row("Место", plain(", ".join(map(_place, m["places"]))) or "не названо")
+        yield 1, 1, _row("Место", plain(", ".join(map(_near, m["places"]))) or "не названо")
         yield 1, 1, _row("Важность", f"{level}; {REACTION.get(m['reaction'] or '', 'не оценено')}")
         if m["conduct"]:
             yield 1, 1, _row("Поведение", plain(", ".join(map(str, m["conduct"]))), "magenta")
@@ -118,6 +120,11 @@ class View:
 
 def _row(label: str, value: str, style: str = "") -> Text:
     return Text(f"{label:<{LABEL}}", style="dim").append(value, style=f"not dim {style}".strip())
+
+
+def _near(place: dict[str, Any]) -> str:
+    """A place with what it lies in, nearest first: one is enough to tell it from another of the same name."""
+    return _place({**place, "parents": place["parents"][:1]})
 
 
 def _title(review: Review, width: int) -> Text:
@@ -163,7 +170,7 @@ def _hint(review: Review, width: int) -> Text:
     return line.append(" · " + " · ".join(keys), "not bold dim")
 
 
-def _choosing(mode: Picking | Grounds | Term | Reading | Helping) -> Text:
+def _choosing(mode: Mode) -> Text:
     if isinstance(mode, Picking):
         lines = [Text(f"{mode.title}: ", "bold").append(plain(mode.query) + "▏", "not bold")]
         found = mode.found

@@ -139,6 +139,14 @@ def test_nothing_to_tell_is_told_to_nobody(store):
         assert digest.send_due(store, settings, NAMES, MORNING + MINUTE) == [] and mail.heard == []
 
 
+def test_doctor_tells_of_an_address_that_is_none(monkeypatch):
+    monkeypatch.setenv("MAIL", "json://127.0.0.1:1/secret-token")
+    settings = configured(["${MAIL}", "nonsense"], ["${NOT_SET}"])
+    found = digest.check_digests(settings)
+    assert [c.ok for c in found] == [True, False, False]
+    assert not any("secret-token" in f"{c}" for c in found) and "NOT_SET" in found[2].detail
+
+
 @pytest.mark.parametrize("text", ["9:00", "25:00", "09:60", "утром"])
 def test_bad_times_are_told_of(text):
     with pytest.raises(ConfigError, match=r"desk.digest\[0\]: нужно время суток"):

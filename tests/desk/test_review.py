@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from desk.deadlines import after_correction
-from desk.review import KEYS, Catalog, Review
+from desk.review import Review
+from desk.review_modes import KEYS, Catalog
 from desk.review_view import View
 from desk.search import Choice
 from desk.text import plain

@@ -53,7 +53,7 @@ def states(url):
 class Terminal:
     """A terminal with the program in it."""
 
-    def __init__(self, folder, *argv, columns=80, rows=24, **env):
+    def __init__(self, folder, *argv, columns=80, rows=24, by="adm", **env):
         self.fd, tty = pty.openpty()
         self.resize(columns, rows)
         self.mode = termios.tcgetattr(tty)
@@ -62,7 +62,7 @@ class Terminal:
         env.pop("COLUMNS", None)
         self.seen = ""
         self.process = subprocess.Popen(
-            [*PROGRAM, "--config", str(folder / "config.yaml"), "review", "--by", "adm", *argv],
+            [*PROGRAM, "--config", str(folder / "config.yaml"), "review", "--by", by, *argv],
             stdin=tty, stdout=tty, stderr=tty, env=env, cwd=folder, start_new_session=True,
         )  # fmt: skip
 
