@@ -264,8 +264,8 @@ class Collector(ABC):
         the other errors of the contract; after `Unavailable` or `Stopped` the network may have taken it all the same:
         `find_reply` tells, and trying again with the same `guid` is safe.
         """
-        if not self.capabilities.reply:
-            raise Declined(f"{self.title}: ответы через программу здесь не размещаются")
+        if (why := self.no_replies()) is not None:
+            raise Declined(why)
         if not answer.text.strip():
             raise Declined("текст ответа пуст")
         if self.max_reply and len(answer.text) > self.max_reply:
@@ -273,6 +273,10 @@ class Collector(ABC):
                 f"{self.title} принимает ответы до {self.max_reply} знаков, а здесь {len(answer.text)}; сократите текст"
             )
         return self.send_reply(answer)
+
+    def no_replies(self) -> str | None:
+        """Why nothing can be published here by this program as it is configured (Russian); None when it can."""
+        return None if self.capabilities.reply else f"{self.title}: ответы через программу здесь не размещаются"
 
     def send_reply(self, answer: Answer) -> Receipt:
         """The network's part of `reply`; only with `capabilities.reply`."""

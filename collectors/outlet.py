@@ -52,8 +52,7 @@ class Outlet:
             return f"сеть {network} не описана в настройках (networks)"
         if cls.needs_token and self._settings.networks[network].token is None:
             return f"в настройках нет токена сети {network} (networks.{network}.token)"
-        self._collector(network)
-        return None
+        return self._collector(network).no_replies()
 
     def send(self, answer: Answer) -> Receipt | ByHand:
         try:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from collectors.contract import Receipt, Unavailable
+from collectors.contract import CollectError, RateLimited, Receipt, Unavailable
 from collectors.manners import FIRST_PAUSE, Manners
+
+PASSING = frozenset({"429", "rateLimitExceeded", "userRateLimitExceeded"})
+"""Codes of limits that lift while one waits, unlike a day's budget."""
 
 
 def write_once(manners: Manners, look: Callable[[], Receipt | None], write: Callable[[], Receipt]) -> Receipt:
@@ -14,7 +17,7 @@ def write_once(manners: Manners, look: Callable[[], Receipt | None], write: Call
     An answer that the network took and whose receipt was lost is found before the next attempt, so nothing is written
     twice; only what shows up later than the pause between two attempts could be.
     """
-    problem: Unavailable | None = None
+    problem: CollectError | None = None
     for attempt in range(manners.config.retries + 1):
         if attempt:
             manners.pause(FIRST_PAUSE * 2**attempt)
@@ -24,6 +27,10 @@ def write_once(manners: Manners, look: Callable[[], Receipt | None], write: Call
         try:
             return write()
         except Unavailable as e:
+            problem = e
+        except RateLimited as e:
+            if e.code not in PASSING:
+                raise
             problem = e
     found = look()
     if found is not None:

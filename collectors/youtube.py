@@ -20,9 +20,11 @@ from collectors.contract import (
     Check,
     CollectError,
     Collector,
+    Declined,
     Gone,
     Prices,
     Receipt,
+    Unauthorised,
     Unavailable,
     Walk,
 )
@@ -30,9 +32,22 @@ from collectors.json_api import clock_check
 from collectors.paging import CursorExpired, CursorWalk, Slice
 from collectors.raw import clean, mapping
 from collectors.reading import NO_THREAD, Level, Reading, Thread, Tree
+from collectors.replying import write_once
 from collectors.when import from_text
 from collectors.youtube_client import DISABLED, YoutubeClient
-from collectors.youtube_items import NETWORK, SITE, Raw, comment_of, comment_url, page_name, top_of, video, video_id
+from collectors.youtube_items import (
+    NETWORK,
+    SITE,
+    Raw,
+    addressed,
+    comment_of,
+    comment_url,
+    page_name,
+    thread_of,
+    top_of,
+    video,
+    video_id,
+)
 from store.values import Comment, PageRef, Post
 
 if TYPE_CHECKING:
@@ -42,7 +57,8 @@ if TYPE_CHECKING:
 
 VIDEOS = 50  # a call, of any list but comments
 COMMENTS = 100
-MAX_REPLY = 10_000  # characters (unconfirmed)
+MAX_REPLY = 9_900  # characters; YouTube is said to take 10 000 (unconfirmed), and the @name of whom one answers
+LOOK_BACK = timedelta(days=1)
 WRITE_UNITS = 50
 HELD = ("heldForReview", "likelySpam")
 
@@ -61,6 +77,7 @@ class YoutubeCollector(Collector):
         depth=2,
         edits=True,
         deletions=True,
+        reply=True,
         cost="10 000 единиц в сутки на проект Google (чтение 1, ответ 50); сутки начинаются в полночь Калифорнии",
         note="с доступом владельца канала (OAuth) видны и комментарии на проверке, можно отвечать; записей "
         "сообщества в API нет",
@@ -73,8 +90,6 @@ class YoutubeCollector(Collector):
     def __init__(self, config: YoutubeNetwork, manners: Manners) -> None:
         super().__init__(config, manners)
         self.client = YoutubeClient(config, manners)
-        if self.client.oauth is not None:
-            self.capabilities = replace(self.capabilities, reply=True)  # type: ignore[misc]
         self._uploads: dict[str, str] = {}
 
     # --- pages -------------------------------------------------------------------------------------------------------
@@ -207,37 +222,44 @@ class YoutubeCollector(Collector):
 
     # --- answers -----------------------------------------------------------------------------------------------------
 
-    def send_reply(self, answer: Answer) -> Receipt:
-        from collectors.replying import write_once
+    def no_replies(self) -> str | None:
+        if self.client.oauth is not None:
+            return None
+        return "YouTube: для ответов нужен доступ владельца канала, networks.youtube.oauth (docs/ru/youtube-token.md)"
 
-        top = answer.external_id.partition(".")[0]  # two levels: an answer to a reply stands in the same thread
-        body = {"snippet": {"parentId": top, "textOriginal": answer.text}}
+    def send_reply(self, answer: Answer) -> Receipt:
+        body = {"snippet": {"parentId": thread_of(answer.external_id), "textOriginal": addressed(answer)}}
 
         def write() -> Receipt:
-            made = self.client.write("comments", body, part="snippet", units=WRITE_UNITS)
-            number = clean(made.get("id"))
-            if not number:
-                raise Unavailable("YouTube не сказал номер размещённого ответа; повторите позже")
-            return Receipt(
-                number, comment_url(answer.post_id, number), from_text(mapping(made.get("snippet")).get("publishedAt"))
-            )
+            try:
+                made = self.client.write("comments", body, part="snippet", units=WRITE_UNITS)
+            except (Blocked, Gone) as e:
+                raise Declined(f"{e}; разместите ответ сами и укажите ссылку на него", code=e.code) from None
+            except Unauthorised as e:
+                if e.code != "forbidden":
+                    raise
+                raise Declined("YouTube не даёт каналу отвечать здесь; разместите ответ сами", code=e.code) from None
+            number, at = clean(made.get("id")), from_text(mapping(made.get("snippet")).get("publishedAt"))
+            return Receipt(number, comment_url(answer.post_id, number), at)
 
-        since = self.server_time() - timedelta(days=1)
+        since = self.server_time() - LOOK_BACK
         return write_once(self.manners, lambda: self.find_reply(answer, since), write)
 
     def find_reply(self, answer: Answer, since: datetime, besides: Container[str] = ()) -> Receipt | None:
-        top = answer.external_id.partition(".")[0]
-        walk = CursorWalk(lambda token: self.replies(top, token), lambda r: r["id"])
-        for batch in walk:
-            for raw in batch:
-                one = comment_of(raw, answer.page, answer.post_id, top)
-                if (
-                    one.author.id == answer.speaker.id
-                    and one.external_id not in besides
-                    and (one.published_at is None or one.published_at >= since - timedelta(days=1))
-                    and one.text.split() == answer.text.split()
-                ):
-                    return Receipt(one.external_id, one.url, one.published_at)
+        top, wanted = thread_of(answer.external_id), addressed(answer).split()
+        try:
+            for batch in CursorWalk(lambda token: self.replies(top, token), lambda r: r["id"]):
+                for raw in batch:
+                    one = comment_of(raw, answer.page, answer.post_id, top)
+                    if (
+                        one.author.id == answer.speaker.id
+                        and one.external_id not in besides
+                        and (one.published_at is None or one.published_at >= since - LOOK_BACK)
+                        and one.text.split() == wanted
+                    ):
+                        return Receipt(one.external_id, one.url, one.published_at)
+        except Gone:
+            return None  # the comment is deleted, and all that stood below it
         return None
 
     # --- doctor ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from collectors.raw import clean, mapping, rows
 from collectors.when import from_text
 from settings import ConfigError
-from store.values import Attachment, Author, Comment, PageRef, Post
+from store.values import Answer, Attachment, Author, Comment, PageRef, Post
 
 NETWORK = "youtube"
 SITE = "https://www.youtube.com/"
@@ -101,3 +101,16 @@ def _author(id: str, name: str) -> Author:
     if not id or not name:
         return Author(id or None, None, f"{SITE}channel/{id}" if id else None, "unknown")
     return Author(id, name, f"{SITE}channel/{id}", "person")
+
+
+def thread_of(comment: str) -> str:
+    """The top comment of a thread: a reply's id is "TOP.REPLY" (unconfirmed; so all that were seen)."""
+    return comment.partition(".")[0]
+
+
+def addressed(answer: Answer) -> str:
+    """The text of an answer; to a reply it begins with the @name of who wrote that, as all stand in one thread."""
+    name = answer.author.name or ""
+    if thread_of(answer.external_id) == answer.external_id or not name:
+        return answer.text
+    return f"@{name.removeprefix('@')} {answer.text}"

@@ -33,7 +33,7 @@ class ReplyContract:
     writing: ClassVar[tuple[str, ...]] = ()
     refusing: ClassVar[tuple[str, ...]] = REFUSED
     """Faults after which nothing was written and a repetition helps."""
-    writing_errors: ClassVar[tuple[int, ...]] = (5, 7, 14, 15, 17, 29, 100, 113, 213)
+    writing_errors: ClassVar[tuple[int | str, ...]] = (5, 7, 14, 15, 17, 29, 100, 113, 213)
     """The network's own errors of writing; among them one for a bad token and one for what only a person can do."""
     token: ClassVar[str]
 
