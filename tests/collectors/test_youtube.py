@@ -32,7 +32,14 @@ class TestYoutube(ReplyContract, CollectorContract):
     harmless = ("counter",)  # its lists of comments bear no counter
     writing = ("comments.insert",)
     refusing = (*(f for f in REFUSED if not f.startswith("error")), "error=backendError", "error=processingFailure")
-    writing_errors = ("authError", "forbidden", "commentsDisabled", "parentCommentNotFound", "commentTextTooLong", "badRequest")
+    writing_errors = (
+        "authError",
+        "forbidden",
+        "commentsDisabled",
+        "parentCommentNotFound",
+        "commentTextTooLong",
+        "badRequest",
+    )
     as_owner = False
 
     def make_world(self, seed: int, **shape: Any) -> World:
