@@ -435,6 +435,10 @@ def _all_checks(state: State) -> Iterator[Any]:
         "; ".join(problems[:3]) or "цела, схема текущая",
         "otklik store verify" if problems else "",
     )
+    with state.store() as store:
+        if store.forgetting_unfinished():
+            advice = "повторите otklik store forget с любым из номеров или с тем же автором"
+            yield Check("персональные данные", False, "забывание автора было прервано", advice)
     yield from _network_checks(state)
     yield from check_channels(settings)
     yield from check_digests(settings)

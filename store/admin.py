@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from store import migrate as schema
-from store.copies import backup, opened, restore
+from store.copies import backup, forgotten_in, opened, restore
 from store.soundness import verify
 
 
@@ -22,4 +22,4 @@ def current_version(url: str) -> str | None:
             return schema.version_of(conn)
 
 
-__all__ = ["backup", "current_version", "migrate", "restore", "verify"]
+__all__ = ["backup", "current_version", "forgotten_in", "migrate", "restore", "verify"]

@@ -39,14 +39,21 @@ def store_backup(
 @app.command("restore")
 def store_restore(path: str, yes: Yes = False) -> None:
     """Восстановить базу из копии; прежние данные заменяются."""
-    from store.admin import restore
+    from store.admin import forgotten_in, restore
 
     url = current().store_url
     confirm(f"База будет заменена копией {path}. Продолжить?", yes)
+    back = forgotten_in(url, path)
     aside = restore(url, path, force=True)
     _recorded("restore")
     if aside is not None:
         say(f"прежний файл не читался и отложен: {aside}")
+    if back:
+        more = f" и ещё {len(back) - 20}" if len(back) > 20 else ""
+        say(
+            f"вернулись сообщения авторов, забытых после этой копии: {', '.join(back[:20])}{more}; забудьте их снова: "
+            "otklik store forget НОМЕР (одного номера каждого автора довольно)"
+        )
     say(f"база восстановлена из {path}; новые номера пойдут с круглого числа, прежние не повторятся")
 
 

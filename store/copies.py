@@ -30,6 +30,7 @@ from settings import USAGE, os_problem
 from store import migrate as schema
 from store.db import BUSY_TIMEOUT_S, Database
 from store.errors import Damaged, StoreError, translate
+from store.seals import find_key, hidden_id
 from store.tables import SEQUENCES, Instant, Json, counters, messages, meta, metadata
 
 RESTORED = "restored"
@@ -226,6 +227,31 @@ def _check_file(path: Path, name: Path) -> str:
 
 
 # --- restore ----------------------------------------------------------------------------------------------------------
+
+
+def forgotten_in(url: str, path: str | os.PathLike[str]) -> list[str]:
+    """Numbers of messages in the backup at `path` whose authors the database at `url` has forgotten since: restoring
+    it brings them back. Nothing when there is no such database, or it can't be read."""
+    file = Path(path)
+    with opened(url) as db:
+        if not file.is_file() or (db.path is not None and not db.path.exists()):
+            return []
+        try:
+            with db.read() as conn:
+                if schema.version_of(conn) != schema.HEAD or (key := find_key(conn)) is None:
+                    return []
+                hidden = set(
+                    conn.execute(select(messages.c.external_id).where(messages.c.forgotten_at.isnot(None))).scalars()
+                )
+            with closing(_sqlite(file)) as source:
+                rows = source.execute("SELECT id, network, external_id FROM messages ORDER BY id")
+                return [
+                    str(i)
+                    for i, network, real in rows
+                    if real not in hidden and hidden_id(key, network, real) in hidden
+                ]
+        except (Damaged, sqlite3.Error):
+            return []
 
 
 def restore(url: str, path: str | os.PathLike[str], force: bool = False) -> Path | None:

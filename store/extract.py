@@ -66,9 +66,15 @@ def _line(row: Mapping[str, Any], key: bytes, mask: Mask) -> dict[str, Any]:
             "repeat_of": None if row["repeat_of"] is None else _name(key, "message", str(row["repeat_of"])),
             "corrected": sorted((row["corrected"] or {}).get("fields", ())),
             **{k: said[k] for k in BLANK if k not in ("reasons", "places")},
-            "places": [{k: p.get(k) for k in ("name", "kind", "parents")} for p in said["places"]],
+            "places": [_place(p, mask, names) for p in said["places"]],
         }
     )
+
+
+def _place(place: Mapping[str, Any], mask: Mask, names: tuple[str, ...]) -> dict[str, Any]:
+    """A place by its name; one that is in no gazetteer was typed by a person, who may have typed more."""
+    name = place["name"] if place.get("lat") is not None else mask(place["name"], names, ())
+    return {"name": name, "kind": place.get("kind"), "parents": place.get("parents") or []}
 
 
 def _name(key: bytes, kind: str, *parts: str) -> str:

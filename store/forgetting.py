@@ -186,7 +186,7 @@ def _told(db: Database, person: Person) -> Forgotten:
     elsewhere = scanning.find(db, needles, set(ids))
     for name, keys in elsewhere.items():
         counts[f"others.{name}"] = len(keys)
-    return Forgotten(tuple(map(str, ids)), tuple(open_), {k: v for k, v in counts.items() if v}, False)
+    return Forgotten(tuple(map(str, ids)), tuple(open_), _shown(counts), False)
 
 
 # --- doing it ---------------------------------------------------------------------------------------------------------
@@ -211,8 +211,11 @@ def _carry_out(db: Database, person: Person, *, by: str, now: datetime, settle: 
         if not again.total():
             break
         counts.update({f"others.{k}": v for k, v in again.items()})
-    shown = {k: v for k, v in counts.items() if v}
-    return Forgotten(tuple(map(str, done)), tuple(map(str, open_)), shown, True)
+    return Forgotten(tuple(map(str, done)), tuple(map(str, open_)), _shown(counts), True)
+
+
+def _shown(counts: Mapping[str, int]) -> dict[str, int]:
+    return {str(kind): n for kind, n in counts.items() if n}  # names of tables are no plain texts
 
 
 def _mask(db: Database, needles: Needles, own: set[int], key: bytes, *, by: str, now: datetime) -> Counter[str]:

@@ -15,7 +15,7 @@ from desk.work import act
 from settings import parse
 from store import NotFound, Store, StoreError
 from store import forgetting as forgetting_
-from store.admin import backup, verify
+from store.admin import backup, forgotten_in, restore, verify
 from store.scanning import plain_tables, text_columns
 from store.tables import Json, metadata
 from store.tables import messages as messages_table
@@ -310,6 +310,18 @@ def test_while_comments_land(store, store_url):
         for t in threads:
             t.join(60)
     assert not failed and remains(store) == [] and verify(store_url) == []
+
+
+def test_an_old_backup_brings_it_back_and_says_so(store, store_url, tmp_path):
+    her = person(store)
+    backup(store_url, tmp_path / "old.db")
+    assert forgotten_in(store_url, tmp_path / "old.db") == []
+    forget(store)
+    backup(store_url, tmp_path / "new.db")
+    assert forgotten_in(store_url, tmp_path / "old.db") == her and forgotten_in(store_url, tmp_path / "new.db") == []
+    restore(store_url, tmp_path / "old.db", force=True)
+    assert remains(store)
+    assert set(forget(store, her[0]).messages) == set(her) and remains(store) == [] and verify(store_url) == []
 
 
 def test_a_namesake_is_somebody_else(store):
