@@ -417,6 +417,10 @@ class ForeignNetwork(Network):
     options: dict[str, Any] = {}
 
 
+def _page_id(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class VkNetwork(Network):
     pass
 
@@ -466,7 +470,13 @@ class XNetwork(Network):
 
 
 class TelegramNetwork(Network):
-    pass
+    """`staff`: ids or @names of the administration's own people who answer from their personal accounts.
+
+    `group_messages`: what of the discussion group counts: `comments` under posts, or `all` that is written there.
+    """
+
+    staff: list[Annotated[str, BeforeValidator(_page_id)]] = []
+    group_messages: Literal["comments", "all"] = "comments"
 
 
 class MaxNetwork(Network):
@@ -522,10 +532,6 @@ def _networks(value: Any) -> Any:
 
 
 Include = Literal["posts", "photos", "videos", "topics"]
-
-
-def _page_id(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class Page(_Section):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collectors.contract import Collector
+    from collectors.inbox import Inbox
     from collectors.manners import Budget, Stop
     from collectors.quota import Quota
     from settings import Settings
@@ -87,8 +88,19 @@ def quota_of(settings: Settings, name: str, store: Budget) -> Quota | None:
     return manners.quota
 
 
-def make(settings: Settings, name: str, store: Budget | None = None, *, stop: Stop | None = None) -> Collector:
-    """The collector of network `name`, ready to work. `store` keeps the budgets; None: only this process counts."""
+def make(
+    settings: Settings,
+    name: str,
+    store: Budget | None = None,
+    *,
+    stop: Stop | None = None,
+    inbox: Inbox | None = None,
+) -> Collector:
+    """The collector of network `name`, ready to work.
+
+    `store` keeps the budgets and the inbox; None: only this process counts and keeps. `inbox`: kept elsewhere.
+    """
+    from collectors.inbox import MemoryInbox
     from collectors.manners import Manners, MemoryBudget
     from collectors.transport import Gate
     from settings import ConfigError, SecretError
@@ -112,4 +124,7 @@ def make(settings: Settings, name: str, store: Budget | None = None, *, stop: St
         gate=gate,
         stop=stop,
     )
-    return cls(config, manners)
+    collector = cls(config, manners)
+    collector.inbox = inbox or (store if hasattr(store, "inbox_put") else MemoryInbox())  # type: ignore[assignment]
+    collector.configured = tuple(p for p in settings.pages if p.network == name and p.enabled)
+    return collector

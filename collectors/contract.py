@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
+from collectors.inbox import Inbox, MemoryInbox
 from settings import INTERRUPTED, OtklikError
 from store.values import Answer, Comment, Known, Outcome, PageRef, Post, Receipt
 
@@ -210,10 +211,14 @@ class Collector(ABC):
     daily_budget: ClassVar[int | None] = None
     day_zone: ClassVar[str] = "UTC"
     counter_tells_all: ClassVar[bool] = True
+    inbox: Inbox
+    """Where news that the network tells only once wait to be landed; of this process alone unless `make` gave it."""
 
     def __init__(self, config: Network, manners: Manners) -> None:
         self.config = config
         self.manners = manners
+        self.inbox = MemoryInbox()
+        self.configured: tuple[PageSettings, ...] = ()  # all pages of this network that are watched
 
     @abstractmethod
     def resolve(self, page: PageSettings) -> PageRef:

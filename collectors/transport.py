@@ -132,9 +132,13 @@ def judge_status(status: int, headers: Any) -> None:
 
 def judge_type(headers: Any) -> None:
     """`Retry` unless the answer calls itself JSON: a page of a filter or a login form is no answer."""
-    kind = (headers.get("content-type") or "").partition(";")[0].strip().lower()
-    if "json" not in kind and "javascript" not in kind:
+    if not is_json(headers):
         raise Retry("пришла страница вместо данных", code="page")
+
+
+def is_json(headers: Any) -> bool:
+    kind = (headers.get("content-type") or "").partition(";")[0].strip().lower()
+    return "json" in kind or "javascript" in kind
 
 
 def retry_after(headers: Any) -> float | None:
@@ -253,7 +257,11 @@ def _network_reason(e: BaseException) -> str:
 
 def http_client(gate: Gate, **options: Any) -> httpx.Client:
     """An httpx client that speaks to the gate's address only."""
+    import logging
+
     import httpx
+
+    logging.getLogger("httpx").disabled = True  # it would log addresses, and some networks want the token in them
 
     def guard(request: httpx.Request) -> None:
         gate.address(str(request.url))

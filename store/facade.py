@@ -19,6 +19,7 @@ from store import (
     events,
     extract,
     forgetting,
+    inbox,
     landing,
     lists,
     locks,
@@ -48,6 +49,7 @@ from store.values import (
     PageState,
     PostState,
     Publication,
+    Pushed,
     QueueFilter,
     Reassessed,
     Reassessing,
@@ -178,6 +180,22 @@ class Store:
 
     def calls_on(self, key: str, day: str) -> int:
         return budget.calls_on(self._db, key, day)
+
+    # --- what networks pushed ----------------------------------------------------------------------------------------
+
+    def inbox_state(self, source: str) -> tuple[int, dict[str, Any]]:
+        return inbox.state(self._db, source)
+
+    def inbox_put(
+        self, source: str, version: int, state: Mapping[str, Any], items: Sequence[Pushed], now: datetime
+    ) -> bool:
+        return inbox.put(self._db, source, version, state, items, now)
+
+    def inbox_items(self, source: str, page_id: str) -> list[Pushed]:
+        return inbox.items(self._db, source, page_id)
+
+    def inbox_done(self, source: str, refs: Sequence[str], now: datetime) -> None:
+        inbox.done(self._db, source, refs, now)
 
     # --- the queue ---------------------------------------------------------------------------------------------------
 

@@ -541,6 +541,30 @@ class Calls(SQLModel, table=True):
     n: int = Field(default=0, sa_type=BigInteger)
 
 
+class InboxItem(SQLModel, table=True):
+    """A piece of news that a network pushed, until it is landed (`store/inbox.py`)."""
+
+    __tablename__ = "inbox"
+    source: str = Field(primary_key=True)
+    n: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    ref: str
+    page_id: str
+    raw: str = Field(sa_type=Text)
+    at: datetime = _time()
+
+    __table_args__ = (
+        UniqueConstraint("source", "ref", name="uq_inbox_ref"),
+        Index("ix_inbox_page", "source", "page_id", "n"),
+    )
+
+
+class InboxState(SQLModel, table=True):
+    __tablename__ = "inbox_states"
+    source: str = Field(primary_key=True)
+    version: int = 0
+    state: str = Field(default="{}", sa_type=Text)
+
+
 class Counter(SQLModel, table=True):
     """The last number given out: `events` and `audit` on both databases; `messages`, `alerts`, `coverage` on SQLite."""
 
@@ -592,5 +616,7 @@ runs = Run.__table__
 coverage = CoverageRow.__table__
 budgets = Budget.__table__
 calls = Calls.__table__
+inbox = InboxItem.__table__
+inbox_states = InboxState.__table__
 counters = Counter.__table__
 meta = Meta.__table__

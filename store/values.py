@@ -280,6 +280,15 @@ class PostState:
 
 
 @dataclass(frozen=True, slots=True)
+class Pushed:
+    """A piece of news as the network sent it (`raw`: JSON), waiting to be landed. `ref`: unique in its source."""
+
+    ref: str
+    page_id: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """The record each page's run ends with. `gap` = comments the network counts and we don't have; None = unknown."""
 
