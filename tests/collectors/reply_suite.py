@@ -37,7 +37,7 @@ class ReplyContract:
     """The network's own errors of writing; among them one for a bad token and one for what only a person can do."""
     token: ClassVar[str]
     found_again: ClassVar[bool] = True
-    """What became of an answer whose receipt was lost can be found out; else nothing is sent again, and a person looks."""
+    """What became of an answer whose receipt was lost can be found out; else it is not sent again, a person looks."""
 
     # --- help ---------------------------------------------------------------------------------------------------------
 
