@@ -1,4 +1,4 @@
-"""Commands about personal data: `otklik store sweep | forget | export | access`."""
+"""Commands about personal data: `otklik store sweep | forget | export | access | log`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console import By, Json, Limit, Yes, confirm, console, current, emit, finish, say, utc_now, who
+from console import By, Json, Limit, Yes, confirm, console, current, emit, say, utc_now, who
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Показать, что будет стёрто, и ничего не делать.")]
 Mask = Callable[[str, tuple[str, ...], tuple[str, ...]], str]
@@ -170,10 +170,35 @@ def access(
     if as_json:
         return emit(found)
     console().print(show_access.access(found, zone=state.zone, names=called(state.settings)))
-    finish(0)
+
+
+def journal(
+    verb: Annotated[str | None, typer.Option("--verb", help="Только такие: forget, export, route, correct…")] = None,
+    limit: Limit = 100,
+    by: By = None,
+    as_json: Json = False,
+) -> None:
+    """Журнал действий: кто что сделал, новое сверху (куратор или глава)."""
+    from desk import show_access
+    from desk.rights import called
+    from desk.work import allow
+
+    state = current()
+    allow(state.settings, "access", who(by), utc_now())
+    with state.store() as store:
+        found = store.log(verb, limit)
+    if as_json:
+        return emit(found)
+    console().print(show_access.journal(found, zone=state.zone, names=called(state.settings)))
 
 
 def add_to(store: typer.Typer, masker: Callable[[], Mask]) -> None:
     """Give the group of the store these commands; `masker` makes what masks a text."""
-    for name, command in (("sweep", sweep), ("forget", forget), ("export", _exporter(masker)), ("access", access)):
+    for name, command in (
+        ("sweep", sweep),
+        ("forget", forget),
+        ("export", _exporter(masker)),
+        ("access", access),
+        ("log", journal),
+    ):
         store.command(name)(command)

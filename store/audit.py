@@ -22,7 +22,7 @@ from sqlalchemy import delete, insert, select, update
 from store.assessing import clean, utc
 from store.db import Database, Tx
 from store.tables import audit, counters, events, meta, micros
-from store.views import dump, message_view
+from store.views import dump, message_view, plain
 
 T = TypeVar("T")
 _CHUNK = 1000
@@ -136,6 +136,17 @@ def entries(conn: Any, message_id: int) -> list[dict[str, Any]]:
     found = conn.execute(select(audit).where(audit.c.message_id == message_id).order_by(audit.c.seq)).mappings()
     shown = ("seq", "at", "actor", "verb", "source", "target", "redacted")
     return [{**{k: r[k] for k in shown}, "details": orjson.loads(r["details"])} for r in found]
+
+
+def latest(db: Database, verb: str | None, limit: int) -> list[dict[str, Any]]:
+    """The log's last entries, newest first; `verb`: only of this kind. Entries without a message are among them."""
+    query = select(audit).order_by(audit.c.seq.desc()).limit(limit)
+    if verb is not None:
+        query = query.where(audit.c.verb == verb)
+    shown = ("seq", "at", "actor", "verb", "message_id", "source", "target", "redacted")
+    with db.read() as conn:
+        rows = conn.execute(query).mappings().all()
+    return [plain({**{k: r[k] for k in shown}, "details": orjson.loads(r["details"])}) for r in rows]
 
 
 def problems(conn: Any) -> Iterator[str]:

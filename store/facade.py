@@ -430,6 +430,10 @@ class Store:
     def access(self, who: str | None = None, limit: int = 1000) -> list[dict[str, Any]]:
         return access.find(self._db, who, limit)
 
+    def log(self, verb: str | None = None, limit: int = 1000) -> list[dict[str, Any]]:
+        """The audit log's last entries, newest first; `verb`: only of this kind."""
+        return audit.latest(self._db, verb, limit)
+
     def record(self, by: str, verb: str, details: Mapping[str, Any], now: datetime, do: Callable[[], T]) -> T:
         """Something done outside the database (`do`), together with its entry in the audit log."""
         return audit.record(self._db, by, verb, details, now, do)

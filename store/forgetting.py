@@ -54,6 +54,8 @@ from store.views import dump
 _PENDING = "forgetting"
 _CHUNK = 300
 _PASSES = 4
+ERASED = ("author", "text", "attachments", "url", "revisions", "replies", "reasons", "events", "signatures")
+"""Kinds of what is erased, as the audit log names them: the proof of destruction lists them."""
 Settle = Callable[[Mapping[str, Any], datetime], Mapping[str, Any]]
 """The desk's value of a case -> the same closed, with its clocks stopped and nothing that somebody wrote."""
 
@@ -251,7 +253,8 @@ def _erase(
     _silence_alerts(tx, ids, by)
     logged = list(rows_in(tx.conn, select(audit).order_by(audit.c.seq), audit.c.message_id, ids))
     left = [needles.masked_json(plain_details(orjson.loads(r.details)), near=True) for r in logged]
-    redact(tx, [r._mapping for r in logged], left, by=by, verb="forget", messages=[str(i) for i in ids])
+    erased = {"messages": [str(i) for i in ids], "kinds": list(ERASED)}
+    redact(tx, [r._mapping for r in logged], left, by=by, verb="forget", **erased)
     counts["audit"] += len(logged)
     counts["events"] += _bury_events(tx, ids)
     for row in rows:
