@@ -24,6 +24,7 @@ TOKEN = "otklik-ok-token"
 APPLICATION_KEY = "OTKLIKPUBLICKEY"
 APPLICATION_SECRET = "otklik-ok-application-secret"
 SESSION_SECRET = md5((TOKEN + APPLICATION_SECRET).encode(), usedforsecurity=False).hexdigest()
+DEEP = 10**6  # threads nest as deep as people like
 TYPES = {"post": "GROUP_TOPIC", "photo": "GROUP_PHOTO", "video": "GROUP_MOVIE"}
 KINDS = {v: k for k, v in TYPES.items()}
 CODES = (
@@ -216,7 +217,7 @@ class OkFace(Face):
         return f"group:{-author}" if author < 0 else f"user:{author}"
 
     def counter(self, post: Post) -> int:
-        seen = shown(post, 99)
+        seen = shown(post, DEEP)
         return seen.total + (seen.stubs if self.behaviour.stubs and self.behaviour.counter_stubs else 0)
 
     def _topic(self, post: Post) -> dict[str, Any]:
@@ -279,7 +280,7 @@ class OkFace(Face):
         if direction not in ("FORWARD", "BACKWARD"):
             raise Refusal(100, "direction")
         forward = direction == "FORWARD"
-        seen = shown(post, 1 if not self.behaviour.stubs else 99)
+        seen = shown(post, 1 if not self.behaviour.stubs else DEEP)
         items = sorted((c for level in seen.levels.values() for c in level), key=lambda c: c.id, reverse=not forward)
         if p.get("anchor"):
             after = int(_unpack(p["anchor"]).removeprefix("c"))

@@ -17,6 +17,7 @@ from emulator.world import Comment, Naming, Page, Post, Shown, shown
 if TYPE_CHECKING:
     from emulator.server import Request
 
+DEEP = 10**6  # threads nest as deep as people like
 CODES = (401, 403, 404, 429, 451, 500)
 _PATHS = (
     (re.compile(r"video/category/"), "video.category"),
@@ -123,7 +124,7 @@ class RutubeFace(Face):
         return self._item(self._find(p["id"]))
 
     def _shown(self, post: Post) -> Shown:
-        return shown(post, 99)
+        return shown(post, DEEP)
 
     def _count(self, post: Post) -> int:
         seen = self._shown(post)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collectors.paging import CursorWalk, OffsetWalk, Slice
+from collectors.paging import CursorWalk, OffsetWalk, PageWalk, Slice
 
 quick = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -192,3 +192,35 @@ def test_a_quiet_network_that_gives_less_than_asked_is_read_to_the_end(cap: int)
     walk = OffsetWalk(world.fetch, lambda x: x, size=30)
     assert read(walk) == world.rows
     assert walk.complete and walk.short == 0
+
+
+@quick
+@given(
+    rng=st.randoms(use_true_random=False),
+    length=st.integers(0, 120),
+    churn=st.integers(0, 3),
+    size=st.integers(3, 40),
+)
+def test_pages_by_number_are_believed_only_when_nothing_slipped_through(
+    rng: random.Random, length: int, churn: int, size: int
+) -> None:
+    world = Moving(rng, length, churn=churn)
+
+    def fetch(number: int) -> tuple[Slice[float], bool]:
+        page = world.fetch((number - 1) * size, size)
+        return page, number * size < len(world.rows)
+
+    walk = PageWalk(fetch, lambda x: x)
+    got = read(walk)  # type: ignore[arg-type]
+    assert len(got) == len(set(got))
+    assert walk.complete or walk.reason
+    assert not walk.complete or world.standing <= set(got)
+    if not churn:
+        assert walk.complete and set(got) == set(world.rows)
+        assert world.calls == (1 if length <= size else 2 * -(-length // size))
+
+
+def test_pages_without_an_end_are_left() -> None:
+    walk = PageWalk(lambda number: (Slice([number]), True), lambda x: x, max_pages=20)
+    assert len([x for b in walk for x in b]) == 20
+    assert not walk.complete and walk.reason

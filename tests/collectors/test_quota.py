@@ -99,8 +99,8 @@ def test_shares_make_one_and_the_main_pages_have_their_part(active: dict[str, fl
     assert [p for _, p in rest] == sorted(p for _, p in rest), "the livelier page has the larger part"
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(20, 2000), st.integers(0, 2**32), st.integers(2, 5))
+@settings(max_examples=40, deadline=None)
+@given(st.integers(20, 400), st.integers(0, 2**32), st.integers(2, 5))
 def test_whatever_the_others_do_the_main_page_gets_its_part(total: int, seed: int, pages: int) -> None:
     rng = random.Random(seed)
     parts = shares({f"p{n}": rng.uniform(1, 50) for n in range(pages)}, ["p0"])
