@@ -266,6 +266,8 @@ def http_client(gate: Gate, **options: Any) -> httpx.Client:
     def guard(request: httpx.Request) -> None:
         gate.address(str(request.url))
 
+    if gate.base.startswith("http://"):  # loopback alone may be so: no certificate to verify, and none to load
+        options.setdefault("verify", False)
     return httpx.Client(
         base_url=gate.base,
         timeout=httpx.Timeout(gate.timeout, connect=min(gate.timeout, 10.0)),
