@@ -725,6 +725,66 @@ def _time_of_day(value: Any) -> str:
 TimeOfDay = Annotated[str, BeforeValidator(_time_of_day)]
 
 
+TEMPLATE_FIELDS = {
+    "обращение": "«Мария, здравствуйте!» или «Здравствуйте!»",
+    "имя": "имя автора",
+    "номер": "номер сообщения",
+    "дата": "когда оно написано",
+    "тема": "его тема",
+    "место": "место, о котором оно",
+    "срок": "«до 27.11.2026» или условие промежуточного ответа",
+    "ответ": "сам ответ, из --text или --file",
+    "причина": "почему срок продлён",
+    "орган": "кто решает вопрос, при перенаправлении",
+    "подразделение": "кто готовит ответ",
+    "организация": "organisation.name",
+}
+"""What may stand in braces in a template of an answer, and what is put there."""
+_FIELD = re.compile(r"\{([^{}]*)\}")
+
+
+def template_fields(text: str) -> list[str]:
+    """The names in braces, in order. Raises ValueError for an unknown one and for a lonely brace."""
+    found = _FIELD.findall(text)
+    if {"{", "}"} & set(_FIELD.sub("", text)):
+        raise ValueError("фигурная скобка без пары; поля пишутся {имя}, других скобок в шаблоне не бывает")
+    for name in found:
+        if name not in TEMPLATE_FIELDS:
+            near = difflib.get_close_matches(name, TEMPLATE_FIELDS, 1)
+            hint = f"возможно, имелось в виду {{{near[0]}}}" if near else f"есть {', '.join(TEMPLATE_FIELDS)}"
+            raise ValueError(f"нет поля {{{name[:40]}}}; {hint}")
+    return found
+
+
+def _template(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("нужен текст шаблона, например «{обращение} {ответ}»")
+    if len(value) > 4000:
+        raise ValueError("шаблон длиннее 4000 знаков; сократите")
+    template_fields(value)
+    return value.strip()
+
+
+Template = Annotated[str, BeforeValidator(_template)]
+
+
+class Templates(_Section):
+    """Words of the administration's answers, with fields in braces (`TEMPLATE_FIELDS`)."""
+
+    acknowledgement: Template = (
+        "{обращение} Ваше сообщение принято к рассмотрению, номер {номер}. Ответим здесь же {срок}."
+    )
+    interim: Template = "{обращение} {ответ} Окончательный ответ дадим {срок}."
+    final: Template = "{обращение} {ответ}"
+    redirect: Template = (
+        "{обращение} Этот вопрос не относится к полномочиям администрации, его решает {орган}. "
+        "Пожалуйста, обратитесь туда."
+    )
+    extension: Template = (
+        "{обращение} Чтобы ответить на ваше сообщение (номер {номер}), нужно больше времени: {причина}. Ответим {срок}."
+    )
+
+
 class Desk(_Section):
     hours: Annotated[Any, BeforeValidator(_hours)] = "09:00-13:00, 14:00-18:00"
     holidays: str = "RU"
@@ -733,6 +793,7 @@ class Desk(_Section):
     answer_from: Literal["collected", "routed"] = "collected"
     digest: list[TimeOfDay] = Field(default=["09:00"], max_length=24)
     deadlines: Deadlines = Deadlines()
+    templates: Templates = Templates()
 
     @field_validator("holidays")
     @classmethod

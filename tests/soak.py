@@ -1,6 +1,7 @@
 """`make soak`: the long runs of the proofs, on both databases. Small ones are in `make test`.
 
 python -m tests.soak [kills|overlap|schedules|faults|clocks|spikes]… [--kills N] [--runs N] [--schedules N] [--days N]
+python -m tests.soak [kills|overlap|publish|schedules|faults|clocks]… [--kills N] [--runs N] [--schedules N]
                      [--database KIND]
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from tests.postgres import Server
 from tests.proofs.lab import Storm, kill_at_random, laboratory, overlap
+from tests.proofs.publishing import kill_publishing
 
 ROOM = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
@@ -46,6 +48,15 @@ def overlapping(kind: str, n: int) -> bool:
     with database(kind) as url, laboratory(url, Storm(steps=n, comments=40), batch=50) as lab:
         result = overlap(lab, n, say=print)
     print(f"overlap, {kind}: {result}", flush=True)
+    return _verdict(result.wrong)
+
+
+def publishing(kind: str, n: int) -> bool:
+    """Answers published by runs that are killed: each exactly once in the network's ledger."""
+    storm = Storm(steps=n, comments=100, edits=0, deletions=0)
+    with database(kind) as url, laboratory(url, storm, judge=False) as lab:
+        result = kill_publishing(lab, n, n * 2, say=print)
+    print(f"publish, {kind}: {result}", flush=True)
     return _verdict(result.wrong)
 
 
@@ -143,7 +154,9 @@ def spikes(days: int) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "parts", nargs="*", default=["kills", "overlap", "schedules", "faults", "clocks", "classify", "spikes"]
+        "parts",
+        nargs="*",
+        default=["kills", "overlap", "publish", "schedules", "faults", "clocks", "classify", "spikes"],
     )
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=500)
@@ -159,6 +172,8 @@ def main() -> int:
             good &= kills(kind, asked.kills)
         if "overlap" in asked.parts:
             good &= overlapping(kind, asked.runs)
+        if "publish" in asked.parts:
+            good &= publishing(kind, asked.kills)
     if "schedules" in asked.parts:
         good &= schedules(asked.schedules)
     if "faults" in asked.parts:

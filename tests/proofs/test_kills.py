@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.proofs.lab import Storm, kill_at_random, laboratory, overlap
+from tests.proofs.publishing import kill_publishing
 
 
 @pytest.mark.timeout(600)
@@ -23,3 +24,11 @@ def test_overlapping_runs_share_the_pages(store_url: str) -> None:
         result = overlap(lab, 16)
         assert not result.wrong, result.wrong
         assert result.comparison.total > 150
+
+
+@pytest.mark.timeout(600)
+def test_answers_of_killed_runs_are_published_once(sqlite_url: str) -> None:
+    with laboratory(sqlite_url, Storm(steps=4, comments=40, posts=2, edits=0, deletions=0), judge=False) as lab:
+        result = kill_publishing(lab, 25, 36)
+        assert not result.wrong, result.wrong
+        assert result.kills == 25 and result.left > 5
