@@ -49,6 +49,13 @@ class Result:
 
 def prepare(lab: Lab, answers: int) -> dict[str, str]:
     """So many messages with an approved answer; message id -> its text."""
+    import jconfig.memory  # noqa: F401  (what every child would load)
+    import vk_api  # noqa: F401
+
+    import collectors.outlet
+    import collectors.poll
+    import collectors.transport
+    import collectors.vk  # noqa: F401
     from cli import judge_with
     from tests.rig import PlainJudge
 
