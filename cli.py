@@ -41,8 +41,8 @@ from console import (
     utc_now,
     who,
 )
+from desk import answer_commands, privacy_commands, publish_commands, queue_commands
 from desk import commands as desk_commands
-from desk import privacy_commands, publish_commands, queue_commands
 from feed import commands as feed_commands
 from store import commands as store_commands
 
@@ -950,6 +950,18 @@ def open_outlet(settings: Settings, store: Store, stop: Any = None) -> Iterator[
 
 
 publish_commands.add_to(queue_app, open_outlet)
+
+
+def answer_tools() -> Any:
+    """What the desk asks other rooms about an answer: the names of topics, the length a network takes."""
+    from classifier.names import titles
+    from collectors.outlet import longest
+    from desk.answers import Known
+
+    return Known(titles, longest)
+
+
+answer_commands.add_to(queue_app, answer_tools)
 
 
 # --- setting up, trying out -------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from desk.checks.personal import speaks_to
 from desk.states import Case, Refusal, load
 from desk.verbs import apply
 from desk.work import Refused, act, case_of, facts_of, known_actor
@@ -287,6 +288,11 @@ def publish_to_all(
     message = store.message(id)
     id = message["id"]
     case, text = _shared(store, settings, message)
+    if speaks_to(text, message["author"]["name"]):
+        raise Refused(
+            f"сообщение {id}: ответ обращён к его автору по имени, а уйдёт всем; уберите имя (queue rework) или "
+            "разместите его только здесь"
+        )
     if message["status"] == "approved":
         yield publish(store, settings, outlet, id, by=by, version=version, clock=clock)
     for member in members(store, settings, id):

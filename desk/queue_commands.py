@@ -41,11 +41,11 @@ def _step(
     if as_json:
         emit(done)
     for message in done:
-        say(_said(message))
+        say(said(message))
     finish((1 if done else failed[0]) if failed else 0)
 
 
-def _said(message: dict[str, Any]) -> str:
+def said(message: dict[str, Any]) -> str:
     from desk.sla import CLOCKS
     from desk.states import STATES
     from desk.text import when
@@ -55,7 +55,7 @@ def _said(message: dict[str, Any]) -> str:
     return f"{message['id']}: {STATES.get(message['status'], message['status'])}{rest}"
 
 
-def _words(text: str | None, file: str | None) -> str:
+def words(text: str | None, file: str | None) -> str:
     from settings import ConfigError
 
     if (text is None) == (file is None):
@@ -73,7 +73,7 @@ def _words(text: str | None, file: str | None) -> str:
         raise ConfigError("текст не в кодировке UTF-8; сохраните его в UTF-8") from None
 
 
-def _day_or_time(text: str | None) -> datetime | None:
+def day_or_time(text: str | None) -> datetime | None:
     """A term that a person names: a time, or a day, which then ends with its working time."""
     at = date_of(text, current().zone)
     if at is None or text is None or len(text.strip()) > len("2026-11-24"):
@@ -116,29 +116,7 @@ def begin(ids: Ids, by: By = None, as_json: Json = False) -> None:
 
 def part(id: Id, text: Words = None, file: WordsFrom = None, by: By = None, as_json: Json = False) -> None:
     """Передать сведения для общего ответа (исполнитель, пункт 7.10)."""
-    _step([id], "part", by, as_json, text=_words(text, file))
-
-
-def draft(
-    id: Id,
-    text: Words = None,
-    file: WordsFrom = None,
-    interim: Annotated[bool, typer.Option("--interim", help="Промежуточный; нужен --until или --condition.")] = False,
-    until: Annotated[str | None, typer.Option("--until", help="Срок окончательного решения.")] = None,
-    condition: Annotated[str | None, typer.Option("--condition", help="Условие окончательного решения.")] = None,
-    by: By = None,
-    version: Seen = None,
-    as_json: Json = False,
-) -> None:
-    """Представить проект ответа на согласование (исполнитель, пункт 7.4, 7.6, 7.8)."""
-    kind = "interim" if interim else "final"
-    end = _day_or_time(until)
-    _step([id], "draft", by, as_json, version, text=_words(text, file), kind=kind, until=end, condition=condition)
-
-
-def approve(ids: Ids, by: By = None, version: Seen = None, as_json: Json = False) -> None:
-    """Согласовать проект (администратор, пункт 7.5)."""
-    _step(ids, "approve", by, as_json, version)
+    _step([id], "part", by, as_json, text=words(text, file))
 
 
 def rework(id: Id, reason: Reason, by: By = None, version: Seen = None, as_json: Json = False) -> None:
@@ -155,7 +133,7 @@ def extend(
     as_json: Json = False,
 ) -> None:
     """Продлить срок, не более чем на 30 дней (администратор, пункт 7.9)."""
-    _step(ids, "extend", by, as_json, version, until=_day_or_time(until), reason=reason)
+    _step(ids, "extend", by, as_json, version, until=day_or_time(until), reason=reason)
 
 
 def notify(
@@ -167,18 +145,6 @@ def notify(
 ) -> None:
     """Записать, что автора известили (администратор, пункт 7.1, 7.9)."""
     _step(ids, "notify", by, as_json, kind=kind, url=url)
-
-
-def redirect(
-    id: Id,
-    body: Annotated[str, typer.Option("--to", help="Ответственный орган.")],
-    text: Words = None,
-    file: WordsFrom = None,
-    by: By = None,
-    as_json: Json = False,
-) -> None:
-    """Не наша компетенция: назвать автору ответственный орган (администратор, пункт 7.12)."""
-    _step([id], "redirect", by, as_json, body=body, text=_words(text, file))
 
 
 def refuse(
@@ -308,7 +274,7 @@ def blocks(
 
 
 _COMMANDS = (
-    accept, route, return_, recall, begin, part, draft, approve, rework, extend, notify, redirect, repeat,
+    accept, route, return_, recall, begin, part, rework, extend, notify, repeat,
     refuse, confirm, deny, block, unblock, blocks, close, reopen, history,
 )  # fmt: skip
 

@@ -230,7 +230,14 @@ def _draft(ask: _Ask) -> _Done:
 
 
 def _approve(ask: _Ask) -> _Done:
-    return _Done(ask.case, "approved", {"n": ask.case.reply.n if ask.case.reply else None})
+    return _Done(ask.case, "approved", {"n": ask.case.reply.n if ask.case.reply else None, **_even_so(ask)})
+
+
+def _even_so(ask: _Ask) -> dict[str, Any]:
+    """What the checks of the text have warned of, and why it does not count; kept in the log."""
+    if not ask.args.get("warnings"):
+        return {}
+    return {"warnings": list(ask.args["warnings"]), "even_so": ask.words("even_so", "почему предупреждения не мешают")}
 
 
 _UNDERWAY = "ответ уже отправлен в сеть, но ещё не записан; сначала узнайте, размещён ли он: otklik queue publish"
@@ -284,7 +291,8 @@ def _redirect(ask: _Ask) -> _Done:
     body = ask.words("body", "ответственный орган")
     text = ask.words("text", "текст ответа", MAX_TEXT)
     reply = Reply(ask.case.replies + 1, "redirect", ask.actor.id, body=body)
-    return _Done(replace(ask.case, reply=reply, replies=reply.n), "approved", {"n": reply.n, "body": body}, text)
+    details = {"n": reply.n, "body": body, **_even_so(ask)}
+    return _Done(replace(ask.case, reply=reply, replies=reply.n), "approved", details, text)
 
 
 def _join(ask: _Ask) -> _Done:

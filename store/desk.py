@@ -16,7 +16,7 @@ from settings import USAGE
 from store import publishing
 from store.assessing import DONE, clean, priority, utc
 from store.audit import append, entries
-from store.clusters import point
+from store.clusters import members, point
 from store.db import Database, Tx
 from store.errors import NotFound, StoreError
 from store.queue import GONE, number
@@ -162,6 +162,31 @@ def blocks(
         told = {"message_id": str(r.id), "network": r.network, "page": r.page_id, "author": author}
         found.append({**told, "ground": r.data["blocked"], "until": r.blocked_until})
     return plain(found)
+
+
+def published_answers(db: Database, *, besides: str, limit: int) -> list[dict[str, Any]]:
+    """The newest published answers to messages of other questions than `besides`: `message_id`, `text`, `topic`,
+    `places` (names)."""
+    m, r = messages.c, replies.c
+    query = (
+        select(m.id, r.text, m.topic, m.assessment)
+        .join_from(replies, messages, m.id == r.message_id)
+        .where(r.state == "published", r.kind.in_(("final", "interim")))
+        .order_by(r.changed_at.desc(), m.id.desc())
+        .limit(limit)
+    )
+    with db.read() as conn:
+        same = set(conn.execute(members(conn, number(besides))).scalars())
+        rows = [row for row in conn.execute(query) if row.id not in same]
+    return [
+        {
+            "message_id": str(row.id),
+            "text": row.text,
+            "topic": row.topic,
+            "places": [p["name"] for p in (row.assessment or BLANK)["places"]],
+        }
+        for row in rows
+    ]
 
 
 def count_open(db: Database) -> dict[str, int]:

@@ -294,6 +294,9 @@ class Store:
     def publications(self, id: str) -> list[Publication]:
         return publishing.of_message(self._db, id)
 
+    def published_answers(self, *, besides: str, limit: int) -> list[dict[str, Any]]:
+        return desk.published_answers(self._db, besides=besides, limit=limit)
+
     def unfinished(self) -> list[Publication]:
         return publishing.unfinished(self._db)
 

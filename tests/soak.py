@@ -1,8 +1,7 @@
 """`make soak`: the long runs of the proofs, on both databases. Small ones are in `make test`.
 
-python -m tests.soak [kills|overlap|schedules|faults|clocks|spikes]… [--kills N] [--runs N] [--schedules N] [--days N]
-python -m tests.soak [kills|overlap|publish|schedules|faults|clocks]… [--kills N] [--runs N] [--schedules N]
-                     [--database KIND]
+python -m tests.soak [kills|overlap|publish|schedules|faults|clocks|spikes]… [--kills N] [--runs N] [--schedules N]
+                     [--days N] [--database KIND]
 """
 
 from __future__ import annotations

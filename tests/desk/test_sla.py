@@ -161,7 +161,7 @@ def test_several_divisions_extension_redirection_refusal(desk, tmp_path):
     text = tmp_path / "answer.txt"
     text.write_text("Этим занимается Росреестр.", encoding="utf-8")
     assert desk("queue", "redirect", "1", "--to", "Росреестр", "--file", str(text), "--by", "adm")[0] == 0
-    assert desk("queue", "redirect", "4", "--to", "Росреестр", "--by", "adm")[0] == 2
+    assert desk("queue", "redirect", "4", "--to", "Росреестр", "--set", "орган", "--by", "adm")[0] == 2
     assert desk("queue", "refuse", "2", "--ground", "obscene", "--by", "adm")[0] == 0
     assert desk("queue", "deny", "2", "--reason", "это пожар", "--by", "cur")[0] == 0
     assert desk("queue", "refuse", "4", "--ground", "boring", "--by", "adm")[0] == 2

@@ -1,0 +1,233 @@
+"""Draft, checks, approval and publishing from the command line, on the emulator."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+import settings
+from desk.templates import KINDS, fields_of, fill
+from settings import TEMPLATE_FIELDS, ConfigError, template_fields
+from tests.desk.publishing_rig import LATER, PEOPLE, TEXT, publishing_rig
+from tests.rig import config, otklik
+
+ANSWER = "Воду на Ленина включат к вечеру, бригада водоканала меняет задвижку."
+
+
+@pytest.fixture
+def rig(sqlite_url, tmp_path, monkeypatch):
+    with publishing_rig(sqlite_url) as rig:
+
+        def write(more: str = "") -> None:
+            (tmp_path / "config.yaml").write_text(config(rig.url, rig.emulator.url) + PEOPLE + more, encoding="utf-8")
+
+        write()
+        rig.configure = write
+        monkeypatch.setenv("OTKLIK_CONFIG", str(tmp_path / "config.yaml"))
+        yield rig
+
+
+def in_work(rig, text="Когда включат воду на Ленина?", **more):
+    id = rig.asked(text, answer=None, **more)
+    rig.step(id, "route", to=["zhkh"]), rig.step(id, "begin", "z")
+    return id
+
+
+def test_from_a_template_to_the_network(rig):
+    rig.world.authors[1001].name = "Мария К."
+    id = in_work(rig)
+    shown = otklik("queue", "draft", id, "--template", "final", "--text", ANSWER, "--dry-run", "--by", "z")
+    assert shown.code == 0 and shown.out.split() == f"Мария, здравствуйте! {ANSWER}".split()
+    assert rig.store.message(id)["status"] == "in_work"
+    done = otklik("queue", "draft", id, "--template", "final", "--text", ANSWER, "--by", "z", "--json")
+    assert done.json[0]["findings"] == [] and done.json[0]["status"] == "draft"
+    assert otklik("queue", "approve", id, "--by", "adm").code == 0
+    preview = otklik("queue", "publish", id, "--dry-run")
+    assert preview.code == 0 and "Мария" in preview.out and not rig.emulator.calls["wall.createComment"]
+    done = otklik("queue", "publish", id, "--by", "adm", "--json")
+    assert (done.code, done.json[0]["outcome"]) == (0, "published") and done.json[0]["url"].startswith("https://")
+    (entry,) = rig.written(ANSWER)
+    assert entry["text"] == f"Мария, здравствуйте! {ANSWER}"
+    again = otklik("queue", "publish", id, "--by", "adm")
+    assert again.code == 2 and again.err.count("\n") == 1 and len(rig.written(ANSWER)) == 1
+
+
+def test_an_empty_answer_is_shown_at_the_draft_and_stopped_at_the_approval(rig):
+    id = in_work(rig)
+    shown = otklik("queue", "draft", id, "--text", "Ваше сообщение принято к сведению.", "--by", "z")
+    assert shown.code == 0 and "проверьте: ответ ничего не сообщает" in shown.err
+    stopped = otklik("queue", "approve", id, "--by", "adm")
+    assert stopped.code == 2 and "отписку" in stopped.err and "--even-so" in stopped.err
+    assert rig.store.message(id)["status"] == "draft"
+    assert otklik("queue", "approve", id, "--even-so", "житель просил только принять", "--by", "adm").code == 0
+    details = rig.store.desk(id)["log"][-1]["details"]
+    assert details["warnings"] == ["empty"] and details["even_so"] == "житель просил только принять"
+
+
+def test_an_error_is_not_got_round(rig):
+    id = in_work(rig, "Мой телефон 8 928 555-12-34, когда вода?")
+    otklik("queue", "draft", id, "--text", "Позвонили вам на 8 928 555-12-34, воду дали.", "--by", "z")
+    stopped = otklik("queue", "approve", id, "--even-so", "очень надо", "--by", "adm")
+    assert stopped.code == 2 and "телефон" in stopped.err and "555" not in stopped.err
+    assert rig.store.message(id)["status"] == "draft"
+
+
+def test_a_copy_names_the_earlier_answer_and_a_repeat_of_the_question_is_none(rig):
+    first = rig.asked("Где автобус из Луткуна?", answer=ANSWER)
+    rig.publish(first)
+    id = in_work(rig, "Собаки у школы кусают детей, примите меры по отлову")
+    shown = otklik("queue", "draft", id, "--text", ANSWER, "--by", "z")
+    assert f"повторяет ответ на сообщение {first}" in shown.err
+
+
+def test_interim_and_redirect_by_template(rig):
+    id = in_work(rig)
+    day = (datetime.now(UTC) + LATER).date()
+    said = ("queue", "draft", id, "--template", "interim", "--text", "Бригада меняет задвижку на Ленина.", "--by", "z")
+    assert otklik(*said).code == 2
+    shown = otklik(*said, "--until", day.isoformat(), "--dry-run", "--json")
+    assert f"Окончательный ответ дадим до {day:%d.%m.%Y}." in shown.json["text"] and shown.json["findings"] == []
+    other = rig.asked("Как оформить землю?", answer=None)
+    sent = otklik("queue", "redirect", other, "--to", "Росреестр", "--by", "adm", "--json")
+    assert sent.code == 0 and "его решает Росреестр" in rig.store.desk(other)["replies"][0]["text"]
+    third = rig.asked("Как получить паспорт?", answer=None)
+    refused = otklik("queue", "redirect", third, "--to", "МВД", "--text", "Это не к нам.", "--by", "adm")
+    assert refused.code == 2 and "п. 7.12" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--template", "thanks", "--text", "x"], "есть final и interim"),
+        (["--template", "final"], "нужно поле {ответ}"),
+        (["--template", "final", "--set", "ответ"], "ПОЛЕ=ЗНАЧЕНИЕ"),
+        (["--template", "final", "--set", "фамилия=К"], "поля фамилия нет"),
+        (["--set", "имя=Аня", "--text", "x"], "добавьте --template"),
+        (["--template", "final", "--interim", "--text", "x"], "что-то одно"),
+        ([], "нужен текст"),
+    ],
+)
+def test_bad_templates_are_told_in_one_sentence(rig, argv, said):
+    id = in_work(rig)
+    answered = otklik("queue", "draft", id, *argv, "--by", "z")
+    assert answered.code == 2 and said in answered.err and answered.err.count("\n") == 1
+    assert rig.store.message(id)["status"] == "in_work"
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "не указан номер"),
+        (["5", "--pending"], "--pending доводит"),
+        (["5", "6", "--url", "https://vk.com/x"], "укажите одно сообщение"),
+        (["5", "--cluster", "--url", "https://vk.com/x"], "что-то одно"),
+        (["5", "--url", "vk.com/x"], "нужна ссылка"),
+        (["999"], "нет"),
+    ],
+)
+def test_bad_publishing_is_told_in_one_sentence(rig, argv, said):
+    answered = otklik("queue", "publish", *argv, "--by", "adm")
+    assert answered.code == 2 and said in answered.err and answered.err.count("\n") == 1
+
+
+def test_what_a_person_has_to_publish_is_handed_over(rig):
+    id = rig.asked()
+    rig.post().closed = True
+    handed = otklik("queue", "publish", id, "--by", "adm")
+    link = rig.store.message(id)["url"]
+    assert handed.code == 1 and " ".join(handed.out.split()) == TEXT
+    assert link in handed.err and f"otklik queue publish {id} --url" in handed.err
+    done = otklik("queue", "publish", id, "--url", "https://vk.com/wall-1_1?reply=9", "--by", "adm", "--json")
+    assert done.code == 0 and done.json[0]["outcome"] == "published" and rig.store.unfinished() == []
+
+
+def test_a_cluster_and_what_is_left_of_it(rig):
+    asked = [rig.say(f"Нет воды на улице {n}", rig.post(1, n)) for n in (1, 2)]
+    rig.collect()
+    ids = [rig.id(c) for c in asked]
+    rig.approve(ids[0])
+    shown = otklik("queue", "publish", ids[0], "--cluster", "--dry-run", "--json")
+    assert [r["reason"] for r in shown.json] == [None, None] and not rig.written()
+    rig.post(1, 2).closed = True
+    part = otklik("queue", "publish", ids[0], "--cluster", "--by", "adm")
+    assert part.code == 1 and len(rig.written()) == 1
+    rig.post(1, 2).closed = False
+    rest = otklik("queue", "publish", ids[0], "--cluster", "--by", "adm", "--json")
+    assert rest.code == 0 and [r["outcome"] for r in rest.json] == ["published"] and len(rig.written()) == 2
+
+
+def test_an_answer_to_one_by_name_does_not_go_to_all(rig):
+    rig.world.authors[1001].name = "Мария К."
+    asked = [rig.say(f"Нет воды на улице {n}", rig.post(1, n)) for n in (1, 2)]
+    rig.collect()
+    id = rig.approve(rig.id(asked[0]), "Мария, здравствуйте! Воду дадут к вечеру.")
+    stopped = otklik("queue", "publish", id, "--cluster", "--by", "adm")
+    assert stopped.code == 2 and "по имени" in stopped.err and not rig.emulator.calls["wall.createComment"]
+
+
+def test_what_is_pending_is_taken_up(rig):
+    assert otklik("queue", "publish", "--pending").code == 0
+    id = rig.asked()
+    rig.strike("wall.getComments:hollow")
+    waiting = otklik("queue", "publish", id, "--by", "adm")
+    assert waiting.code == 1 and "не показывает" in waiting.err
+    rig.strike("")
+    assert otklik("queue", "publish", "--pending").code == 0
+    assert rig.store.message(id)["status"] == "published" and len(rig.written()) == 1
+
+
+# --- templates --------------------------------------------------------------------------------------------------------
+
+
+def message(**more):
+    return {
+        "id": "331", "author": {"name": "Мария К."}, "topic": "t", "topic_group": None, "division": "zhkh",
+        "published_at": "2026-11-24T20:30:00Z", "places": [{"name": "Луткун"}], **more,
+    }  # fmt: skip
+
+
+def test_every_field_has_its_value():
+    conf = settings.parse(f"organisation: {{name: Администрация}}\n{PEOPLE}")
+    until = datetime(2026, 11, 27, 15, tzinfo=UTC)
+    found = fields_of(
+        message(), conf, titles={"t": "Водоснабжение"}, until=until, answer="Дали.", body="МФЦ.", reason="ждём."
+    )
+    assert set(found) == set(TEMPLATE_FIELDS)
+    assert found == {
+        "обращение": "Мария, здравствуйте!", "имя": "Мария", "номер": "331", "дата": "24.11.2026",
+        "тема": "Водоснабжение", "место": "Луткун", "срок": "до 27.11.2026", "ответ": "Дали.", "причина": "ждём",
+        "орган": "МФЦ", "подразделение": "ЖКХ", "организация": "Администрация",
+    }  # fmt: skip
+    for kind in KINDS:
+        text = fill(kind, found, conf)
+        assert "{" not in text and ".." not in text and template_fields(getattr(conf.desk.templates, kind))
+
+
+@pytest.mark.parametrize("name", [None, "Подслушано Ахты", "Иванов И.", "anna_k", "<b>Аня</b>"])
+def test_who_has_no_first_name_is_greeted_without_one(name):
+    found = fields_of(message(author={"name": name}), settings.parse(""))
+    assert (found["имя"], found["обращение"]) == ("", "Здравствуйте!")
+
+
+def test_a_value_with_braces_is_text():
+    conf = settings.parse("")
+    assert fill("final", fields_of(message(), conf, answer="{имя} {x}"), conf).endswith("{имя} {x}")
+
+
+EMPTY = "''"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{обращение} {овтет}", "нет поля {овтет}; возможно, имелось в виду {ответ}"),
+        ("{обращение", "фигурная скобка без пары"), ("{}", "нет поля {}"), (EMPTY, "нужен текст шаблона"),
+    ],
+)  # fmt: skip
+def test_a_wrong_template_names_key_and_line(text, said):
+    with pytest.raises(ConfigError) as e:
+        settings.parse(
+            f"desk:\n  templates:\n    final: {text!r}" if text != "''" else "desk:\n  templates:\n    final: ''"
+        )
+    assert str(e.value).startswith("config.yaml:3: desk.templates.final: ") and said in str(e.value)
