@@ -26,6 +26,7 @@ from collectors.contract import (
     Collector,
     Gone,
     Receipt,
+    Unauthorised,
     Unavailable,
     Walk,
 )
@@ -88,10 +89,12 @@ class FacebookCollector(Collector):
             found = self.client.get(name, fields="id,name,link")
         except Gone as e:
             raise Gone(f"страницы Facebook {clean(page.id)[:100]} нет; проверьте адрес", code=e.code) from None
-        link = clean(found.get("link"))
+        link, id = clean(found.get("link")), clean(found.get("id"))
+        if not id:
+            raise Unavailable("Facebook не назвала номер страницы; повторите позже")
         return PageRef(
             network=self.network,
-            id=clean(found.get("id")),
+            id=id,
             title=page.title or clean(found.get("name")),
             url=link if link.startswith("https://") else f"{SITE}{found['id']}",
             owner=page.owner,
@@ -102,20 +105,29 @@ class FacebookCollector(Collector):
         return self.client.server_time()
 
     def posts(self, page: PageRef, since: datetime | None) -> Iterator[Post]:
+        """The lists of `networks.facebook.lists`; one besides the first that the token may not read is `denied`."""
         seen: set[str] = set()
-        for name in self._lists:
-            walk = self.client.walk(f"{page.id}/{name}", fields=POST, limit=PAGE)
-            for batch in walk:
-                for raw in batch:
-                    if raw["id"] not in seen:
-                        seen.add(raw["id"])
-                        yield self._post(raw, page)
-                oldest = moment(batch[-1].get("created_time"))
-                if since is not None and oldest is not None and oldest < since:
-                    break
-            else:
-                if not walk.complete:
-                    raise Unavailable(f"список публикаций прочитан не весь: {walk.reason}; повторите позже")
+        for number, name in enumerate(self._lists):
+            try:
+                yield from self._list(page, name, since, seen)
+            except Unauthorised as e:
+                if number == 0 or (e.code or "").startswith("190"):
+                    raise
+                problem = f"{name}: {e}; или уберите {name} из lists"
+                yield Post(self.network, f"{page.id}_{name}", page.id, url=page.url, denied=True, problem=problem)
+
+    def _list(self, page: PageRef, name: str, since: datetime | None, seen: set[str]) -> Iterator[Post]:
+        walk = self.client.walk(f"{page.id}/{name}", fields=POST, limit=PAGE)
+        for batch in walk:
+            for raw in batch:
+                if raw["id"] not in seen:
+                    seen.add(raw["id"])
+                    yield self._post(raw, page)
+            oldest = moment(batch[-1].get("created_time"))
+            if since is not None and oldest is not None and oldest < since:
+                return
+        if not walk.complete:
+            raise Unavailable(f"список публикаций прочитан не весь: {walk.reason}; повторите позже")
 
     def _post(self, raw: Mapping[str, Any], page: PageRef) -> Post:
         """A post with its counter of now; whether a visitor wrote it is remembered."""

@@ -22,6 +22,7 @@ from collectors.manners import Manners, Retry
 from collectors.paging import CursorExpired, CursorWalk, Slice
 from collectors.raw import clean, mapping, rows, whole
 from collectors.transport import get_json, http_client, parse_json
+from collectors.when import from_seconds, from_text
 from settings import Secret, remember_secret, scrub
 
 if TYPE_CHECKING:
@@ -101,15 +102,7 @@ def used(headers: Mapping[str, str]) -> tuple[float, float | None]:
 
 def moment(value: Any) -> datetime | None:
     """ "2026-11-24T08:10:30+0000" (or Unix seconds) -> aware UTC; None when there is no sensible time."""
-    try:
-        if isinstance(value, str):
-            found = datetime.fromisoformat(value)
-            found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-        else:
-            found = datetime.fromtimestamp(whole(value) or 0, UTC)
-        return found if found.timestamp() > 0 else None
-    except (ValueError, OverflowError, OSError):
-        return None
+    return from_text(value) if isinstance(value, str) else from_seconds(value)
 
 
 class GraphClient:

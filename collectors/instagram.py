@@ -102,6 +102,8 @@ class InstagramCollector(Collector):
         name = page_name(page.id)
         found = self.loaded.account(name) if self.loaded is not None else self._account(name, page.id)
         user = clean(found.get("username"))
+        if not clean(found.get("id")):
+            raise Unavailable("Instagram не назвала номер страницы; повторите позже")
         return PageRef(
             network=self.network,
             id=clean(found.get("id")),

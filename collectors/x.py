@@ -30,8 +30,8 @@ from collectors.contract import (
     Unavailable,
     Walk,
 )
-from collectors.graph import moment
 from collectors.raw import clean, mapping, rows, whole
+from collectors.when import from_text
 from collectors.x_client import GUIDE, MOST, Found, XClient
 from settings import ConfigError, XNetwork
 from store.values import Attachment, Author, Comment, Outcome, PageRef, Post
@@ -111,7 +111,7 @@ class XCollector(Collector):
             network=self.network,
             id=id,
             page_id=page.id,
-            published_at=moment(raw.get("created_at")),
+            published_at=from_text(raw.get("created_at")),
             counter=self._direct[id],
             url=f"{page.url}/status/{id}",
             text=clean(raw.get("text")),
@@ -279,7 +279,7 @@ class _Turn:
         yield from self._batches(pages)
         if self.x.reaches_all:
             return sum(len(p.posts) for p in pages)
-        times = [moment(raw.get("created_at")) for p in pages for raw in p.posts]
+        times = [from_text(raw.get("created_at")) for p in pages for raw in p.posts]
         return sum(1 for t in times if t is not None and self.now - t < WINDOW)
 
     def _lacking(self, there: Mapping[str, str | None], *, anew: bool = False) -> int:
@@ -333,7 +333,7 @@ def comment_of(raw: Raw, found: Found, page: PageRef, post: Post, versions: Mapp
         parent_id=parent if parent and parent not in (post.id, id) else None,
         author=author,
         text=clean(raw.get("text")),
-        published_at=moment(raw.get("created_at")),
+        published_at=from_text(raw.get("created_at")),
         url=f"{SITE}{screen or 'i'}/status/{id}",
         attachments=tuple(
             Attachment(

@@ -122,7 +122,7 @@ class XClient:
 
     def spent(self) -> int:
         """Posts read this calendar month with this token, by our own count."""
-        return self.manners.budget.count_call(*self._month(), 0)
+        return self.manners.budget.calls_on(*self._month())
 
     # --- one request -------------------------------------------------------------------------------------------------
 

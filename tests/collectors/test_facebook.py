@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -20,6 +21,7 @@ from emulator.graph import parse_fields
 from settings import ConfigError, parse, scrub
 from store.values import PageRef
 from tests.collectors.contract_suite import CollectorContract, Shelf, collect, truth
+from tests.collectors.program import stores_the_truth
 from tests.collectors.reply_suite import ReplyContract
 from tests.emulator.graph_specs import meta_spec
 
@@ -83,6 +85,19 @@ class TestFacebook(ReplyContract, CollectorContract):
             first = shelf.live[world.external_id(talked)]
             assert (first.text, first.author.name, first.own) == ("Яма у школы", "Анна К.", False)
             assert shelf.live[world.external_id(answer)].own
+
+    def test_the_program_stores_the_truth(self, tmp_path: Path) -> None:
+        stores_the_truth(self, self.make_world(2, pages=1, posts=4, comments=60), tmp_path)
+
+    def test_a_list_that_the_token_may_not_read_leaves_the_others(self) -> None:
+        world = self.make_world(1, pages=1, posts=3, comments=20)
+        with self.page_of(world, faults="visitor_posts:error=10") as (c, ref, _):
+            run = collect(c, ref, Shelf())
+            denied = [p for p in run.posts if p.denied]
+            assert len(run.posts) == 4 and "visitor_posts" in (denied[0].problem or "")
+            assert not run.errors and not run.complete
+        with self.page_of(world, faults="published_posts:error=10") as (c, ref, _):
+            assert [type(e) for e in collect(c, ref, Shelf()).errors] == [Unauthorised]
 
     # --- errors and limits -------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from emulator.instaloader import Behaviour as LoaderBehaviour
 from settings import ConfigError, SecretError, parse, scrub
 from store.values import Outcome, PageRef
 from tests.collectors.contract_suite import CollectorContract, Shelf, collect, truth
+from tests.collectors.program import stores_the_truth
 from tests.collectors.reply_suite import ReplyContract
 from tests.emulator.graph_specs import meta_spec
 
@@ -73,6 +74,9 @@ class TestInstagram(ReplyContract, CollectorContract):
             with pytest.raises(Gone) as e, self.open(emulator, "otklik_page2", login=login):
                 pass
             assert "otklik_page1" in str(e.value) and "instaloader" in str(e.value)
+
+    def test_the_program_stores_the_truth(self, tmp_path: Path) -> None:
+        stores_the_truth(self, self.make_world(2, pages=1, posts=4, comments=60), tmp_path)
 
     def test_without_a_token_nothing_is_asked(self) -> None:
         with pytest.raises(SecretError) as e:
