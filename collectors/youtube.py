@@ -189,12 +189,12 @@ class YoutubeCollector(Collector):
                 raise Gone("видео удалено", code=e.code) from None
             raise Unavailable(str(e), code=e.code) from None
 
-    def threads(self, video: str, cursor: str | None, newest_first: bool) -> tuple[Slice[Raw], str | None]:
+    def threads(self, video: str, cursor: str | None) -> tuple[Slice[Raw], str | None]:
         """A page of threads; after the published ones those held for review, when this token may see them.
 
         `cursor`: "status token".
         """
-        states = ["published", *(HELD if self.client.oauth is not None and not newest_first else ())]
+        states = ["published", *(HELD if self.client.oauth is not None else ())]
         state, _, token = (cursor or "published ").partition(" ")
         params = {"part": "snippet,replies", "videoId": video, "order": "time", "maxResults": COMMENTS}
         params |= {"textFormat": "plainText"} | ({} if state == "published" else {"moderationStatus": state})
@@ -316,7 +316,7 @@ class YoutubeTree(Tree[Raw]):
     def level(self, under: str | None, newest_first: bool) -> Level[Raw]:
         if under is not None:
             return CursorWalk(lambda token: self._youtube.replies(under, token), self.key)
-        return CursorWalk(lambda cursor: self._youtube.threads(self._post.id, cursor, newest_first), self.key)
+        return CursorWalk(lambda cursor: self._youtube.threads(self._post.id, cursor), self.key)
 
     def key(self, raw: Raw) -> str:
         return clean(raw["id"])

@@ -203,5 +203,12 @@ def test_the_dry_run_tells_the_cost_without_a_call(r: Rig) -> None:
     later = plan(r.store, r.settings, (), datetime.now(UTC))
     assert [p["budget_used"] for p in later] == [made, made] and not r.emulator.calls
     assert all(1 <= p["calls_least"] <= p["calls_most"] for p in later)
-    parts = page_shares(r.store, r.settings, next(s.page for s in r.store.page_states()), datetime.now(UTC))
+    one = next(s.page for s in r.store.page_states())
+    parts = page_shares(r.store, r.settings, one, datetime.now(UTC))
     assert [s.main for s in parts.values()] == [True, False] and sum(s.part for s in parts.values()) == 1
+    r.options["pages"] = [
+        {"network": "vk", "id": "-1", "include": ["posts"]},
+        {"network": "vk", "id": "-2", "include": ["posts"], "main": True},
+    ]
+    parts = page_shares(r.store, r.settings, one, datetime.now(UTC))
+    assert {i: s.main for i, s in parts.items()} == {"-1": False, "-2": True} and parts["-2"].part >= 0.5

@@ -228,9 +228,14 @@ class TestYoutube(ReplyContract, CollectorContract):
             with self.open(emulator, page) as (c, ref):
                 collect(c, ref, shelf)
             assert set(shelf.live) == {world.external_id(open_)}
+            both = {world.external_id(open_), world.external_id(held)}
             with self.open(emulator, page, **self.owner(emulator)) as (c, ref):
-                collect(c, ref, shelf)
-            assert set(shelf.live) == {world.external_id(open_), world.external_id(held)}
+                for full in (True, False, False):
+                    collect(c, ref, shelf, full=full)
+                    assert set(shelf.live) == both
+                both.add(world.external_id(world.add_comment(post, "И ещё", 5014)))
+                collect(c, ref, shelf, full=False)  # whose counter never was what is shown
+                assert set(shelf.live) == both
 
     def test_an_answer_costs_fifty_units_and_one_to_look(self) -> None:
         world = self.reply_world()
