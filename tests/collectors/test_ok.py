@@ -150,15 +150,18 @@ class TestOk(CollectorContract):
             assert {str(e.outcome) for e in run.errors} == {outcome} and not run.complete
             assert all(str(e)[-1] != "." and "\n" not in str(e) for e in run.errors)
 
-    def test_a_closed_group_is_blocked_and_its_posts_are_not_gone(self) -> None:
+    @pytest.mark.parametrize("code", [456, 300])
+    def test_a_closed_group_answers_for_itself_and_its_posts_are_not_gone(self, code: int) -> None:
+        """Also when it answers for each of its posts as if that were deleted."""
         world = self.make_world(2, pages=1, comments=60)
         page = next(iter(world.pages.values()))
         with self.emulate(world) as emulator, self.open(emulator, page.id) as (c, ref):
             posts = list(c.posts(ref, None))
-            page.errors["page"] = 456
+            page.errors["page"] = code
+            fresh = c.refresh(ref, posts)
             with pytest.raises(CollectError) as e:
-                list(c.refresh(ref, posts))
-            assert e.value.outcome is Outcome.blocked
+                assert not any(p.gone for p in fresh)
+            assert e.value.code == str(code) and (code != 456 or e.value.outcome is Outcome.blocked)
 
     def test_a_section_that_is_refused_leaves_the_topics(self) -> None:
         world = self.make_world(2, pages=1, comments=60)

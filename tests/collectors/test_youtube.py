@@ -162,6 +162,15 @@ class TestYoutube(ReplyContract, CollectorContract):
             fresh = collect(c, ref, Shelf())
             assert fresh.complete and not fresh.yielded
 
+    def test_a_video_that_no_list_shows_is_not_gone_while_its_comments_are_there(self) -> None:
+        world = self.make_world(2, pages=1, posts=2, comments=40)
+        with self.emulate(world) as emulator, self.open(emulator, next(iter(world.pages))) as (c, ref):
+            posts = list(c.posts(ref, None))
+            emulator.plan = type(emulator.plan).parse("videos.list:hollow")
+            assert [(p.gone, p.denied, p.counter) for p in c.refresh(ref, posts)] == [(False, False, None)] * 2
+            emulator.plan = type(emulator.plan).parse("videos.list:hollow; commentThreads.list:error=videoNotFound")
+            assert all(p.gone for p in c.refresh(ref, posts))
+
     def test_without_a_counter_two_walks_make_a_deletion(self) -> None:
         world = self.make_world(2, pages=1, comments=80)
         page = next(iter(world.pages))
