@@ -480,7 +480,12 @@ class TelegramNetwork(Network):
 
 
 class MaxNetwork(Network):
-    pass
+    """`ca_file`: a certificate authority to trust for this network alone (the address of MAX is signed by the Ministry
+    of Digital Development). `staff`: ids of the administration's own people who answer from their personal accounts.
+    """
+
+    ca_file: str | None = None
+    staff: list[Annotated[str, BeforeValidator(_page_id)]] = []
 
 
 class YoutubeOauth(_Section):

@@ -18,16 +18,16 @@ class JsonApi:
     """One token. `ask` sends a request in its turn and has the answer read.
 
     A network's errors travel in its answers, so `read(status, data)` gets every parsed body below HTTP 500 and returns
-    a value, or raises `Retry` (later) or an error of the contract.
+    a value, or raises `Retry` (later) or an error of the contract. `options`: of the httpx client.
     """
 
-    def __init__(self, manners: Manners, title: str) -> None:
+    def __init__(self, manners: Manners, title: str, **options: Any) -> None:
         if manners.gate is None:
             raise ValueError("JsonApi needs manners with a gate")
         self.manners = manners
         self._title = title
         self._gate = manners.gate
-        self._client = http_client(manners.gate)
+        self._client = http_client(manners.gate, **options)
         manners.on_close(self._client.close)
         self._clock: tuple[float, datetime] | None = None
 
