@@ -41,7 +41,7 @@ from console import (
     utc_now,
     who,
 )
-from desk import answer_commands, privacy_commands, publish_commands, queue_commands
+from desk import answer_commands, privacy_commands, publish_commands, queue_commands, report_commands
 from desk import commands as desk_commands
 from feed import commands as feed_commands
 from store import commands as store_commands
@@ -64,6 +64,7 @@ for _name, _sub in (
     ("queue", queue_app),
     ("feed", feed_commands.app),
     ("alerts", desk_commands.alerts),
+    ("report", report_commands.app),
     ("sla", desk_commands.sla),
     ("model", model_commands.app),
     ("store", store_commands.app),
@@ -937,6 +938,15 @@ def queue_nack(
 
 
 queue_commands.add_to(queue_app)
+
+
+def _titles() -> dict[str, str]:
+    from classifier.names import titles
+
+    return titles()
+
+
+report_commands.titles = _titles
 
 
 @contextmanager

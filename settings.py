@@ -699,8 +699,11 @@ class Person(_Section):
 
 
 class Division(_Section):
+    """`deputy`: the name of the deputy head in charge, to whom its shortcomings are reported (clause 15)."""
+
     id: Name
     name: Title = ""
+    deputy: Title = ""
     topics: list[Name] = []
     people: list[Person | Name] = []
     notify: list[Secret] = []

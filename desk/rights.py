@@ -52,6 +52,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     "forget": _OVERSEERS,
     "export": frozenset({ADMINISTRATOR, CURATOR}),
     "access": _OVERSEERS,
+    "report": frozenset({ADMINISTRATOR, CURATOR, HEAD}),
 }
 """Action -> the roles that may do it. An executor's right holds for messages of the own division only."""
 

@@ -28,6 +28,7 @@ from store import (
     publishing,
     queue,
     reassessing,
+    reporting,
     retention,
     review,
     workload,
@@ -440,3 +441,26 @@ class Store:
     def record(self, by: str, verb: str, details: Mapping[str, Any], now: datetime, do: Callable[[], T]) -> T:
         """Something done outside the database (`do`), together with its entry in the audit log."""
         return audit.record(self._db, by, verb, details, now, do)
+
+    # --- reports -----------------------------------------------------------------------------------------------------
+
+    def known_at(self) -> datetime | None:
+        return reporting.known_at(self._db)
+
+    def first_collected(self) -> datetime | None:
+        return reporting.first_collected(self._db)
+
+    def report_messages(self, start: datetime, end: datetime) -> Iterator[Any]:
+        return reporting.received(self._db, start, end)
+
+    def report_steps(self, ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+        return reporting.steps(self._db, ids)
+
+    def report_months(self, bounds: reporting.Bounds, now: datetime) -> list[dict[str, int]]:
+        return reporting.months(self._db, bounds, now)
+
+    def report_topics(self, start: datetime, end: datetime) -> dict[tuple[str | None, str | None], int]:
+        return reporting.topics(self._db, start, end)
+
+    def report_coverage(self, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        return reporting.coverage_of(self._db, start, end)

@@ -289,7 +289,13 @@ def repeats() -> Iterator[str]:
     yield from bench_repeats.repeats()
 
 
-PARTS = {"pipeline": pipeline, "calls": calls, "startup": startup, "repeats": repeats}
+def report() -> Iterator[str]:
+    from tests import bench_report
+
+    yield from bench_report.report()
+
+
+PARTS = {"pipeline": pipeline, "calls": calls, "startup": startup, "repeats": repeats, "report": report}
 
 
 def main(names: list[str]) -> None:

@@ -45,6 +45,7 @@ acknowledge  x x x . . . .
 forget       x x . . . . .
 export       . x x . . . .
 access       x x . . . . .
+report       x x x . . . .
 """
 COLUMNS = ("head", "curator", "administrator", "own", "other", "stranger", "program")
 WHO = {
