@@ -53,13 +53,15 @@ def received(db: Database, start: datetime, end: datetime) -> Iterator[Any]:
 
 
 def steps(db: Database, ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
-    """The audit log of these messages, oldest first: `at`, `actor`, `verb`, `details`."""
+    """The audit log of these messages, oldest first: `at`, `actor`, `verb`, `details` (of routing and returning)."""
     found: dict[int, list[dict[str, Any]]] = {}
-    query = select(audit.c.message_id, audit.c.at, audit.c.actor, audit.c.verb, audit.c.details).order_by(audit.c.seq)
+    a = audit.c
+    details = case((a.verb.in_(("route", "return")), a.details), else_=None)
+    query = select(a.message_id, a.at, a.actor, a.verb, details).order_by(a.seq)
     with db.read() as conn:
-        for r in rows_in(conn, query, audit.c.message_id, list(ids)):
-            step = {"at": r.at, "actor": r.actor, "verb": r.verb, "details": orjson.loads(r.details)}
-            found.setdefault(r.message_id, []).append(step)
+        for id_, at, actor, verb, said in list(rows_in(conn, query, a.message_id, list(ids))):
+            step = {"at": at, "actor": actor, "verb": verb, "details": orjson.loads(said) if said else {}}
+            found.setdefault(id_, []).append(step)
     return found
 
 

@@ -33,13 +33,25 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`sheet`: its name in a workbook. `full`: rows that only the workbook has in whole; others say so."""
+    """`sheet`: its name in a workbook. The workbook has every row; a text has the first `READABLE` and says so."""
 
     sheet: str
     title: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Any]]
     note: str = ""
+
+    def readable(self) -> Table:
+        """The table as a text shows it."""
+        left = len(self.rows) - READABLE
+        if left <= 0:
+            return self
+        more = f"Здесь первые {READABLE} строк, ещё {left} — в файле XLSX (лист «{self.sheet}»)."
+        return Table(self.sheet, self.title, self.columns, self.rows[:READABLE], f"{more} {self.note}".strip())
+
+
+READABLE = 1000
+"""Nobody reads more rows in a text; they are for a workbook's filters."""
 
 
 @dataclass(frozen=True, slots=True)

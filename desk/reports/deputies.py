@@ -53,7 +53,7 @@ class Material:
 def document(m: Material) -> Document:
     """The report as blocks: a chapter for each deputy, a section for each division of his that has shortcomings."""
     faults: dict[str, list[Fault]] = {}
-    for f in m.figures.faults:
+    for f in m.figures.faults or ():
         faults.setdefault(f.division, []).append(f)
     wrong = {d for d, q in m.figures.quality.items() if q.reworks or q.returned_late or q.reopened} | faults.keys()
     blocks: list[Block] = []

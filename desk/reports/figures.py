@@ -113,7 +113,8 @@ class Figures:
     places: Counter[str] = field(default_factory=Counter)
     where: dict[str, tuple[float, float]] = field(default_factory=dict)
     pages: Counter[tuple[str, str]] = field(default_factory=Counter)
-    faults: list[Fault] = field(default_factory=list)
+    broken: Counter[str] = field(default_factory=Counter)  # terms not kept, by division
+    faults: list[Fault] | None = None
 
     def clock(self, division: str, name: str) -> ClockSums:
         return self.clocks.setdefault((division, name), ClockSums())
@@ -122,10 +123,10 @@ class Figures:
 Steps = Callable[[Sequence[int]], Mapping[int, Sequence[Mapping[str, Any]]]]
 
 
-def count(rows: Iterable[Any], steps: Steps, now: datetime) -> Figures:
+def count(rows: Iterable[Any], steps: Steps, now: datetime, *, name_faults: bool = False) -> Figures:
     """Count the rows of `Store.report_messages`; `steps` gives the audit log of messages, asked for only of those where
-    something went not straight. `now`: as of when."""
-    found = Figures()
+    something went not straight. `now`: as of when. `name_faults`: keep each term that was not kept, by its end."""
+    found = Figures(faults=[] if name_faults else None)
     waiting: list[Any] = []
     for row in rows:
         _message(found, row)
@@ -138,7 +139,8 @@ def count(rows: Iterable[Any], steps: Steps, now: datetime) -> Figures:
         else:
             _settle(found, row, clocks, row.division or ADMINISTRATOR, (), now)
     _replay(found, waiting, steps, now)
-    found.faults.sort(key=lambda f: (f.due_at, int(f.message), f.clock))
+    if found.faults is not None:
+        found.faults.sort(key=lambda f: (f.due_at, int(f.message), f.clock))
     return found
 
 
@@ -225,7 +227,9 @@ def _settle(
         else:
             sums.in_term += 1
         if c.late:
-            found.faults.append(_fault(row, c, whose, log, now))
+            found.broken[whose] += 1
+            if found.faults is not None:
+                found.faults.append(_fault(row, c, whose, log, now))
     _judge_quality(found, row, log, last)
 
 

@@ -29,8 +29,8 @@ def as_of(store: Store, of: Month, zone: str, now: datetime) -> datetime:
     return max(store.known_at() or start, start)
 
 
-def _figures(store: Store, of: Month, zone: str, at: datetime) -> Figures:
-    return count(store.report_messages(*bounds(of, zone)), store.report_steps, at)
+def _figures(store: Store, of: Month, zone: str, at: datetime, *, name_faults: bool = False) -> Figures:
+    return count(store.report_messages(*bounds(of, zone)), store.report_steps, at, name_faults=name_faults)
 
 
 def monthly(store: Store, settings: Settings, of: Month, now: datetime, names: Mapping[str, str]) -> Document:
@@ -68,7 +68,7 @@ def for_deputies(store: Store, settings: Settings, of: Month, now: datetime, nam
             organisation=settings.organisation.name,
             zone=zone,
             at=at,
-            figures=_figures(store, of, zone, at),
+            figures=_figures(store, of, zone, at, name_faults=True),
             divisions={d.id: d.name or d.id for d in settings.divisions} | {ADMINISTRATOR: "Администратор"},
             deputies={d.id: d.deputy for d in settings.divisions if d.deputy},
             people=called(settings),

@@ -186,9 +186,6 @@ def _answers_row(title: str, a: Answers) -> tuple[Any, ...]:
 
 def _quality(m: Material) -> list[Block]:
     f = m.figures
-    late: dict[str, int] = {}
-    for fault in f.faults:
-        late[fault.division] = late.get(fault.division, 0) + 1
     columns = (
         Column("Подразделение", TEXT, 34), Column("Возвращено как чужое"), Column("из них поздно"),
         Column("Проектов на доработку"), Column("возвратов на доработку"), Column("Повторных обращений"),
@@ -196,9 +193,9 @@ def _quality(m: Material) -> list[Block]:
     )  # fmt: skip
     rows = []
     total = [0] * 8
-    for id_ in _order(m, sorted({*f.quality, *late, *f.answers})):
+    for id_ in _order(m, sorted({*f.quality, *f.broken, *f.answers})):
         q = f.quality.get(id_, Quality())
-        row = [q.returned, q.returned_late, q.reworked, q.reworks, q.repeats, q.reopened, q.extended, late.get(id_, 0)]
+        row = [q.returned, q.returned_late, q.reworked, q.reworks, q.repeats, q.reopened, q.extended, f.broken[id_]]
         total = [a + b for a, b in zip(total, row, strict=True)]
         rows.append((division_name(m.divisions, id_), *row))
     rows.append(("Всего", *total))

@@ -39,7 +39,7 @@ def _parts(d: Document, pictures: Mapping[str, bytes]) -> Iterator[str]:
         elif isinstance(block, Para):
             yield f"<p>{escape(block.text)}</p>\n"
         elif isinstance(block, Table):
-            yield from _table(block, d.zone)
+            yield from _table(block.readable(), d.zone)
         elif isinstance(block, Chart | Map):
             data = b64encode(pictures[block.name]).decode()
             yield f'<img alt="{escape(block.title)}" src="data:image/png;base64,{data}">\n'

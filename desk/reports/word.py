@@ -38,12 +38,13 @@ def write(document: Document, pictures: Mapping[str, bytes]) -> bytes:
         elif isinstance(block, Para):
             out.add_paragraph(block.text)
         elif isinstance(block, Table):
+            shortened = block.readable()
             heading = out.add_paragraph()
             heading.add_run(block.title).bold = True
             heading.paragraph_format.keep_with_next = True
-            table = parse_xml("".join(_table(block, document.zone)))
+            table = parse_xml("".join(_table(shortened, document.zone)))
             body.insert(len(body) - 1, table)  # before the section's properties
-            out.add_paragraph(block.note)
+            out.add_paragraph(shortened.note)
         elif isinstance(block, Chart | Map):
             picture = out.add_picture(io.BytesIO(pictures[block.name]), width=Inches(6.4))
             picture._inline.docPr.set("descr", block.title)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from desk.reports.blocks import INT, LENGTH, LINK, PERCENT, TEXT, TIME, Chart, Document, Map, Table
 
+MOST_ROWS = 1_000_000
+"""A sheet of Excel holds 1,048,576; more go to a next sheet."""
 _HEAD = 2  # rows above a table's header
 _KINDS = {"bar": {"type": "bar", "subtype": "stacked"}, "column": {"type": "column"}, "line": {"type": "line"}}
 
@@ -30,7 +33,9 @@ def write(document: Document, pictures: Mapping[str, bytes]) -> bytes:
     formats = _Formats(book)
     used: set[str] = set()
     for table in document.tables():
-        _sheet(book, formats, _sheet_name(table.sheet, used), table, document)
+        for start in range(0, len(table.rows) or 1, MOST_ROWS):
+            part = replace(table, rows=table.rows[start : start + MOST_ROWS])
+            _sheet(book, formats, _sheet_name(table.sheet, used), part, document)
     for block in document.blocks:
         if isinstance(block, Chart):
             _chart(book, formats, _sheet_name(f"График {block.title}", used), block)

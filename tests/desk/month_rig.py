@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,7 +36,16 @@ def configured(extra: str = "") -> Settings:
     return parse(CONFIG + extra)
 
 
-def fill(store: Store, settings: Settings, n: int, seed: int, first: datetime, days: int) -> None:
+PACES = (5, 20, 60, 900)
+"""Between two steps pass up to so many minutes, one of these for each message."""
+DONE = (0, 1, 3, 9, 9, 9, 9)
+"""So many steps of its way a message has taken, one of these."""
+
+
+def fill(
+    store: Store, settings: Settings, n: int, seed: int, first: datetime, days: int, *, paces: Sequence[int] = PACES,
+    done: Sequence[int] = DONE,
+) -> None:  # fmt: skip
     """`n` messages collected over `days` from `first`, most of them worked at."""
     rng = random.Random(seed)
     for page in PAGES:
@@ -44,7 +54,7 @@ def fill(store: Store, settings: Settings, n: int, seed: int, first: datetime, d
     for i, when in enumerate(at):
         _land(store, settings, rng, i, when)
     for m in list(store.messages()):
-        _work(store, settings, rng, m)
+        _work(store, settings, rng, m, rng.choice(paces), rng.choice(done))
     for day in range(days):
         for page in PAGES:
             begun = first + timedelta(days=day, hours=rng.randrange(20))
@@ -89,7 +99,7 @@ def _land(store: Store, settings: Settings, rng: random.Random, i: int, when: da
     store.land(Landing(page, [Judged(comment, said, terms)], server_time=when, deleted=gone), when)
 
 
-def _work(store: Store, settings: Settings, rng: random.Random, m: dict[str, Any]) -> None:
+def _work(store: Store, settings: Settings, rng: random.Random, m: dict[str, Any], pace: int, done: int) -> None:
     """Some way through the desk; a step that the state forbids is simply not taken."""
     now = datetime.fromisoformat(m["collected_at"])
     division = rng.choice(["zhkh", "roads"])
@@ -112,8 +122,7 @@ def _work(store: Store, settings: Settings, rng: random.Random, m: dict[str, Any
         way = [("redirect", "adm", {"body": "Росреестр", "text": "Это к ним."}), ("publish", "adm", {})]
     if rng.random() < 0.1:
         way = [("refuse", "adm", {"ground": "obscene"})]
-    pace = rng.choice([5, 20, 60, 900])
-    for verb, by, args in way[: rng.choice([0, 1, 3, 9, 9, 9, 9])]:
+    for verb, by, args in way[:done]:
         now += timedelta(seconds=60 * rng.randrange(1, pace + 1))
         try:
             act(store, settings, m["id"], verb, args, by=by, now=now)
