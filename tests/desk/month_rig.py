@@ -81,10 +81,10 @@ def _land(store: Store, settings: Settings, rng: random.Random, i: int, when: da
         topic, group, 0.5, tuple(rng.sample(PLACES, rng.choice([0, 1, 1, 2]))),
         rng.choice(["urgent", "prompt", "prompt"]) if reaction == "required" else None,
         reaction=reaction, model="m1",
-        emergency=(emergency := reaction == "required" and rng.random() < 0.05),
+        emergency=(emergency := reaction == "required" and rng.random() < 0.1),
         emergency_kind="пожар" if emergency else None,
     )  # fmt: skip
-    if rng.random() < 0.03:
+    if rng.random() < 0.08:
         said = None
     own = rng.random() < 0.05
     published = when - timedelta(minutes=rng.randrange(1, 50))
@@ -95,7 +95,7 @@ def _land(store: Store, settings: Settings, rng: random.Random, i: int, when: da
         "vk", f"c{i}", page.id, "w1", str(i), None, author, f"текст {i}", published, f"https://vk.com/wall{i}", own=own
     )
     terms = {} if own or said is None else clocks(comment, said, settings, when)
-    gone = [f"c{i}"] if rng.random() < 0.03 else []
+    gone = [f"c{i}"] if rng.random() < 0.06 else []
     store.land(Landing(page, [Judged(comment, said, terms)], server_time=when, deleted=gone), when)
 
 
