@@ -52,19 +52,24 @@ def _agree(a: frozenset[int], b: frozenset[int]) -> str:
 
 def _place(a: Content, b: Content) -> str:
     """none, one, same, part or other, of all that says where."""
-    village, spot, street = (_agree(getattr(a, n), getattr(b, n)) for n in ("settlements", "objects", "names"))
     number = _agree(a.numbers, b.numbers)
-    levels = (village, spot, street)
-    if "other" in levels or number == "other":
+    village = _agree(a.settlements, b.settlements)
+    if village == "other" or number == "other":
         return "other"
-    if levels == ("none",) * 3:
+    spot, street = _agree(a.objects, b.objects), _agree(a.names, b.names)
+    if spot == "other" or street == "other":
+        return "other"
+    if village == spot == street == "none":
         return "none" if number in ("none", "same") else "one"
-    if all(level in ("none", "one") for level in levels):
-        bare = [not (c.settlements or c.objects or c.names) for c in (a, b)]
-        return "one" if any(bare) else "other"  # each names a place of another kind: not known to be one
-    if "part" in levels or number in ("part", "one") or spot == "one" or street == "one":
+    if village in _ONE_SIDED and spot in _ONE_SIDED and street in _ONE_SIDED:
+        bare = not (a.settlements or a.objects or a.names) or not (b.settlements or b.objects or b.names)
+        return "one" if bare else "other"  # each names a place of another kind: not known to be one
+    if "part" in (village, spot, street) or number in ("part", "one") or spot == "one" or street == "one":
         return "part"
     return "same"
+
+
+_ONE_SIDED = ("none", "one")
 
 
 @functools.cache
@@ -132,10 +137,8 @@ def compare(a: Content, b: Content, *, same_author: bool, near: str, apart_s: fl
 
     `near`: "thread" (one answers the other), "post" (under one publication) or "". `apart_s`: seconds between them.
     """
-    if a.copy and a.copy == b.copy:
-        bare = not (a.settlements or a.objects or a.names)
-        if not a.terms or not bare or near or same_author or len(a.terms) >= 4:
-            return Likeness(1.0, "тот же текст")
+    if a.copy and a.copy == b.copy and (near or same_author or a.tells):
+        return Likeness(1.0, "тот же текст")
     if not a.terms or not b.terms:
         return None
     place = _place(a, b)

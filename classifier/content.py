@@ -1,23 +1,24 @@
 """What a text asks, as hashes: subjects, troubles, places, street names, numbers, on or off, weighted lemmas.
 
-Words of one meaning are one term (`likeness/concepts.txt`). Pure functions of words and an assessment.
+Words of one meaning are one term (`likeness/concepts.txt`). Pure functions of words and what was judged of them.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from classifier import places
 from classifier.words import Word
-from store.values import Assessment
+from store.values import Place
 
 CONCEPTS = Path(__file__).parent / "likeness" / "concepts.txt"
 MAX_TERMS = 60
@@ -89,6 +90,15 @@ def hashes(names: tuple[str, ...]) -> frozenset[int]:
     return frozenset(map(hashed, names))
 
 
+class Gist(NamedTuple):
+    """What the judge has found out when the signature is made."""
+
+    reaction: str
+    topic_group: str | None
+    places: tuple[Place, ...]
+    emergency_kind: str | None
+
+
 @dataclass(slots=True)
 class Content:
     """What is compared, as sets of hashes. `sign`: 2 done, 1 works, -1 neither, 0 unknown. `terms`: hash -> weight."""
@@ -105,6 +115,11 @@ class Content:
     aspects: frozenset[int] = frozenset()
     terms: dict[int, int] = field(default_factory=dict)
 
+    @property
+    def tells(self) -> bool:
+        """Whether two texts of these very words ask the same, whoever wrote them: they say where, or enough."""
+        return bool(self.settlements or self.objects or self.names) or not self.terms or len(self.terms) >= 4
+
     def pack(self) -> str:
         sets = (self.settlements, self.objects, self.names, self.numbers, self.subjects, self.aspects)
         row: list[Any] = [self.copy, self.topic, self.emergency, self.sign, *(sorted(s) for s in sets)]
@@ -119,53 +134,113 @@ def unpack(body: str) -> Content:
     return Content(*row[:4], *map(frozenset, row[4:10]), dict(zip(flat[::2], flat[1::2], strict=True)))
 
 
-def read(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> Content:
+@dataclass(slots=True)
+class Sense:
+    """What a word by itself brings into the content; worked out once a form. `modes`: plain, asked about, denied."""
+
+    when: bool
+    digits: bool
+    letters: bool
+    hit: tuple[str, ...]
+    landmark: bool  # names the spot when something is beside it
+    square: bool
+    walks: bool
+    name: int  # 0 can't be a street's or a person's name, else how it can: `_ADJECTIVE`, `_SURNAME`, `_AFTER_STREET`
+    stands_alone: bool  # the adjective may stand for a street without the word "улица"
+    street: bool
+    modes: tuple[tuple[int, tuple[str, ...], dict[int, int]], ...]  # (sign, troubles, terms with their weights)
+
+
+_ADJECTIVE, _SURNAME, _AFTER_STREET = 1, 2, 3
+_PLAIN, _ASKED, _DENIED = range(3)
+
+
+def sense(word: Word) -> Sense:
+    """The `Sense` of a form, kept with it."""
+    table = concepts()
+    lemma = _lemma_of(word.lemmas, word.pos, table)
+    hit = table.subjects.get(lemma, ())
+    subjects = {hashed(f"s:{s}"): 3 for s in hit}
+    modes = []
+    for mode, variants in enumerate(([lemma], [lemma, f"когда-{lemma}"], [f"не-{lemma}"])):
+        troubles = tuple(a for v in variants for a in table.aspects.get(v, ()))
+        terms = {**subjects, **{hashed(f"a:{a}"): 2 for a in troubles}}
+        if not hit and not troubles and lemma not in table.light and word.pos in _CONTENT and len(lemma) > 2:
+            terms[hashed(_ENDING.sub("", variants[0]))] = 1 if lemma in table.common else 2
+        modes.append((_sign(word, lemma, mode == _DENIED, mode == _ASKED, table), troubles, terms))
+    street = word.lemma in _STREET or word.form in _STREET
+    name = 0
+    if word.tag is not None and not street:
+        if word.pos == "ADJF" and word.form.endswith(("ой", "ая", "ую", "ей")):
+            name = _ADJECTIVE
+        elif "Surn" in word.tag and word.known:
+            name = _SURNAME
+        elif word.pos in ("NOUN", None):
+            name = _AFTER_STREET
+    known = table.light | table.common
+    noun = word.tag is not None and word.pos == "NOUN" and "anim" not in word.tag and word.lemma not in table.light
+    word.sense = Sense(
+        when=word.lemma in _WHEN or word.form in _WHEN,
+        digits=word.form[0].isdigit(),
+        letters=word.form[0].isalpha() and len(word.form) <= 40,
+        hit=hit,
+        landmark=noun,
+        square=word.lemma in _SQUARES,
+        walks=lemma in _WALKS,
+        name=name,
+        stands_alone=name == _ADJECTIVE and word.lemma not in known and "Apro" not in word.tag,
+        street=street,
+        modes=tuple(modes),
+    )
+    return word.sense
+
+
+def read(words: Sequence[Word], said: Gist, place_bits: int = 0) -> Content:
     """The content of a text that asks something."""
     table = concepts()
-    found = Content(topic=hashed(said.topic_group or "") if said.topic_group else 0)
-    settled = {p.name for p in said.places if p.kind in places.SETTLEMENTS}
-    for road in (p.name for p in said.places if p.kind == "дорога"):  # «Ахты–Хнов»: named by the villages it joins
-        settled.update(road.split("–"))
-    found.objects = frozenset(
-        hashed(p.name) for p in said.places if p.kind not in places.SETTLEMENTS and p.kind not in _NO_OBJECTS
-    )
-    found.settlements = frozenset(map(hashed, settled))
-    if said.emergency:
+    found = Content(topic=hashed(said.topic_group) if said.topic_group else 0)
+    settled: set[str] = set()
+    if said.places:
+        settled |= {p.name for p in said.places if p.kind in places.SETTLEMENTS}
+        for road in (p.name for p in said.places if p.kind == "дорога"):  # «Ахты–Хнов»: by the villages it joins
+            settled.update(road.split("–"))
+        found.objects = frozenset(
+            hashed(p.name) for p in said.places if p.kind not in places.SETTLEMENTS and p.kind not in _NO_OBJECTS
+        )
+        found.settlements = frozenset(map(hashed, settled))
+    if said.emergency_kind:
         found.emergency = hashed(f"emergency {said.emergency_kind}")
     subjects: list[str] = []
     aspects: list[str] = []
     names: list[str] = []
     numbers: list[str] = []
-    terms: dict[str, int] = {}
+    terms: dict[int, int] = {}
     passed: list[str] = []
     signs = set()
     asked_at = -9  # where "когда" or "чтобы" stood
+    place_bits = place_bits if settled else 0
     for i, word in enumerate(words):
-        before = words[i - 1].form if i else ""
-        if word.lemma in _WHEN or word.form in _WHEN:
+        about = word.sense or sense(word)
+        if about.when:
             asked_at = i
-        if word.form[0].isdigit():
-            if (number := _number(words, i)) is not None:
+        if not about.letters:
+            if about.digits and (number := _number(words, i)) is not None:
                 numbers.append(number)
             continue
-        if not word.form[0].isalpha() or len(word.form) > 40:
-            continue
-        negated = before in ("не", "ни") or (i > 1 and words[i - 2].form == "не" and before in ("были", "было", "был"))
-        asked = i - asked_at <= 7
-        lemma = _lemma(word, table)
-        if (name := _name(words, i)) is not None:
+        if about.name and (name := _name(words, i, about)) is not None:
             names.append(name)
             continue
-        hit = table.subjects.get(lemma, ())
-        if place_bits and word.mask & place_bits and settled and not hit:
-            continue
-        if not hit and _landmark(words, i, table):
-            names.append(lemma)
-            continue
-        variants = [f"не-{lemma}"] if negated else [lemma, f"когда-{lemma}"] if asked else [lemma]
-        if lemma not in _WALKS or "bus" in subjects:
-            signs.add(_sign(word, lemma, negated, asked, table))
-        troubles = [a for v in variants for a in table.aspects.get(v, ())]
+        hit = about.hit
+        if not hit:
+            if word.mask & place_bits:
+                continue
+            if about.landmark and _landmark(words, i, about):
+                names.append(_lemma(word, table))
+                continue
+        mode = _DENIED if _denied(words, i) else _ASKED if i - asked_at <= 7 else _PLAIN
+        sign, troubles, said_by_it = about.modes[mode]
+        if sign and (not about.walks or "bus" in subjects):
+            signs.add(sign)
         if hit and hit[0] in LANDMARKS:
             near = [w.form for w in words[max(0, i - 2) : i]]
             if any(f in _BESIDE for f in near):
@@ -176,13 +251,10 @@ def read(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> Conten
                 continue
         subjects += hit
         aspects += troubles
-        terms.update((f"s:{s}", 3) for s in hit)
-        terms.update((f"a:{a}", 2) for a in troubles)
-        if not hit and not troubles and lemma not in table.light and word.pos in _CONTENT and len(lemma) > 2:
-            terms[_ENDING.sub("", variants[0])] = 1 if lemma in table.common else 2
+        terms |= said_by_it
     if not subjects and passed:  # "в школе холодно"
         subjects += passed
-        terms.update((f"s:{s}", 3) for s in passed)
+        terms.update((hashed(f"s:{s}"), 3) for s in passed)
     if "river" in subjects and "heat" in subjects:
         subjects.remove("heat")  # "топит"
     found.sign = -1 if -1 in signs else max(signs, default=0)
@@ -190,17 +262,24 @@ def read(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> Conten
     found.aspects = frozenset(map(hashed, aspects))
     found.names = frozenset(map(hashed, names))
     found.numbers = frozenset(map(hashed, numbers))
-    found.terms = {hashed(t): w for t, w in list(terms.items())[:MAX_TERMS]}
+    found.terms = terms if len(terms) <= MAX_TERMS else dict(itertools.islice(terms.items(), MAX_TERMS))
     return found
 
 
-def _landmark(words: Sequence[Word], i: int, table: Concepts) -> bool:
-    """Whether the word is a thing beside which something is: "возле мечети", "у старого колодца"; or an embankment."""
-    word = words[i]
-    if word.tag is None or word.pos != "NOUN" or "anim" in word.tag or word.lemma in table.light:
+def _denied(words: Sequence[Word], i: int) -> bool:
+    """Whether the word stands after "не" or "ни", or after "не были"."""
+    if not i:
         return False
+    before = words[i - 1].form
+    if before in ("не", "ни"):
+        return True
+    return i > 1 and before in ("были", "было", "был") and words[i - 2].form == "не"
+
+
+def _landmark(words: Sequence[Word], i: int, about: Sense) -> bool:
+    """Whether the word is a thing beside which something is: "возле мечети", "у старого колодца"; or an embankment."""
     before = [w.form for w in words[max(0, i - 2) : i]]
-    if word.lemma in _SQUARES:
+    if about.square:
         return "на" in before
     if before[-1:] and before[-1] in _BESIDE[:-1]:
         return True
@@ -249,29 +328,24 @@ def _number(words: Sequence[Word], i: int) -> str | None:
             word = words[i - back]
             if word.lemma in _NUMBERED or word.form in _NUMBERED:
                 return words[i].form
-    return words[i].form if i and _name(words, i - 1) is not None else None
+    if not i:
+        return None
+    about = words[i - 1].sense or sense(words[i - 1])
+    return words[i].form if about.name and _name(words, i - 1, about) is not None else None
 
 
-def _name(words: Sequence[Word], i: int) -> str | None:
+def _name(words: Sequence[Word], i: int, about: Sense) -> str | None:
     """A street's (or a person's) name: after «улица», a surname, or an adjective that stands for a street."""
     word = words[i]
-    if word.tag is None or word.lemma in _STREET or word.form in _STREET:
-        return None
+    if about.name == _SURNAME:
+        return word.lemma
     before = words[i - 1] if i else None
+    after_street = before is not None and (before.sense or sense(before)).street
+    if about.name == _AFTER_STREET:
+        return word.lemma if after_street else None
     after = words[i + 1] if i + 1 < len(words) else None
-    beside = [w for w in (before, after) if w is not None]
-    by_word = any(w.lemma in _STREET or w.form in _STREET for w in beside)
-    if word.pos == "ADJF" and word.form.endswith(("ой", "ая", "ую", "ей")):
-        if by_word:
-            return word.lemma
-        known = concepts()
-        stands_alone = after is None or after.pos not in ("NOUN", "ADJF")
-        free = word.lemma not in known.light and word.lemma not in known.common
-        if stands_alone and free and before is not None and before.form in _ON_STREET and "Apro" not in word.tag:
-            return word.lemma
+    if after_street or (after is not None and (after.sense or sense(after)).street):
+        return word.lemma
+    if not about.stands_alone or before is None or before.form not in _ON_STREET:
         return None
-    if "Surn" in word.tag and word.known:
-        return word.lemma
-    if before is not None and (before.lemma in _STREET or before.form in _STREET) and word.pos in ("NOUN", None):
-        return word.lemma
-    return None
+    return word.lemma if after is None or after.pos not in ("NOUN", "ADJF") else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from classifier import conduct, places, repeats, rules, streets, text, topics
@@ -276,7 +275,8 @@ class RoomJudge:
             reasons.append(f"группа тем: {self._topics.group_title(group)}")
         reasons.extend(f"место: {p.name}" for p in found[:3])
         reasons.extend(f"поведение: {_CONDUCT.get(f, f)}" for f in flags)
-        said = Assessment(
+        gist = repeats.Gist(reaction, group, found, emergency)
+        return Assessment(
             topic=topic,
             topic_group=group,
             topic_confidence=confidence if group or topic else 0.0,
@@ -288,9 +288,8 @@ class RoomJudge:
             conduct=tuple(flags),
             reasons=tuple(reasons),
             model=self.model,
+            signature=repeats.signature(words, gist, self._place | self._far),
         )
-        asks = repeats.signature(words, said, self._place | self._far)
-        return replace(said, signature=asks) if asks is not None else said
 
     def _emergency(self, item, clean, index, words, masks, total, scores, i, reasons):
         """Kind of emergency and its section, or (None, None). Rules speak first, then what the model has learnt."""

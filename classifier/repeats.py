@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from classifier.comparing import compare, contradict
-from classifier.content import Content, read, unpack
+from classifier.content import Content, Gist, read, unpack
 from classifier.words import Word
-from store.values import Assessment, Likeness
+from store.values import Likeness
 
 MIN_COPY_WORDS = 6
 _THANKS = frozenset(("спасибо", "благодарю", "благодарим", "благодарность", "спс"))
@@ -28,15 +28,17 @@ class Signature:
     keys: tuple[int, ...]
     topical: tuple[int, ...]
     body: str
+    copy: int
+    content: Content
 
     def likeness(self, body: str, *, same_author: bool, near: str, apart_s: float) -> Likeness | None:
-        return compare(unpack(self.body), unpack(body), same_author=same_author, near=near, apart_s=apart_s)
+        return compare(self.content, unpack(body), same_author=same_author, near=near, apart_s=apart_s)
 
     def contradicts(self, body: str) -> bool:
-        return contradict(unpack(self.body), unpack(body))
+        return contradict(self.content, unpack(body))
 
 
-def signature(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> Signature | None:
+def signature(words: Sequence[Word], said: Gist, place_bits: int = 0) -> Signature | None:
     """What `words` (those of one text, in order) are found and compared by; None when they ask nothing.
 
     `place_bits`: bits of `Word.mask` that mark geographical names; these are compared as places, not as words.
@@ -52,15 +54,16 @@ def signature(words: Sequence[Word], said: Assessment, place_bits: int = 0) -> S
     if content is None:
         if len(forms) < MIN_COPY_WORDS:
             return None
-        copy = _fingerprint(forms)
-        return Signature((copy,), (), Content(copy=copy).pack())
-    topicless = not content.subjects and not content.emergency
+        content = Content(copy=_fingerprint(forms))
+        return Signature((content.copy,), (), content.pack(), content.copy, content)
+    topicless = not (content.subjects or content.emergency)
     if len(content.terms) < (3 if topicless and not content.settlements else 2) and (
         topicless or not (content.aspects or content.emergency or content.settlements)
     ):
         return None
     content.copy = _fingerprint(forms)
-    return Signature(*_keys(content, len(forms)), content.pack())
+    keys, topical = _keys(content, len(forms))
+    return Signature(keys, topical, content.pack(), content.copy if content.tells else 0, content)
 
 
 def _fingerprint(forms: Sequence[str]) -> int:
@@ -88,7 +91,7 @@ def _keys(c: Content, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     keys = {_mixed(p, s) for p in where for s in about}
     keys |= {_mixed(p, s, a) for p in where for s in about for a in aspects}
     topical = {_mixed(s, a) for s in about for a in aspects} or {_mixed(s) for s in about}
-    telling = [t for t, w in sorted(c.terms.items(), key=lambda p: (-p[1], p[0]))]
+    telling = [] if about and where else [t for t, _ in sorted(c.terms.items(), key=lambda p: (-p[1], p[0]))]
     if not about:
         keys |= {_mixed(p, t) for p in where for t in telling[:3]}
         topical |= {_mixed(t) for t in telling[:2]}
@@ -97,7 +100,7 @@ def _keys(c: Content, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         keys |= {_mixed(s, t) for s in about[:2] for t in telling[:4] if t not in c.subjects}
     if not (where and about) and len(c.terms) >= 3:
         keys |= {_mixed(n, *band) for n, band in enumerate(_bands(c.terms))}
-    if length >= MIN_COPY_WORDS:
+    if length >= MIN_COPY_WORDS or c.tells:
         keys.add(c.copy)
     return tuple(sorted(keys)), tuple(sorted(topical))[:4]
 

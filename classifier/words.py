@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pymorphy3
     from pymorphy3.tagset import OpencorporaTag
 
+    from classifier.content import Sense
+
 MAX_FORMS = 65_536
 _MAX_FORM = 40
 _FOREIGN = "\u0530"  # from here on: scripts the analyser knows nothing of
@@ -45,6 +47,7 @@ class Word:
         "present",
         "row",
         "russian",
+        "sense",
         "tag",
     )
 
@@ -60,6 +63,7 @@ class Word:
         self.mask = 0
         self.concepts: tuple[str, ...] = ()
         self.row = -1
+        self.sense: Sense | None = None  # as `content.sense` says
         self.place: str | None = None  # as `places.Gazetteer.meant` says
 
 

@@ -93,7 +93,7 @@ def walk_post(visit: Visit, post: Post, state: PostState | None, full: bool) -> 
     for attempt in range(1, ATTEMPTS + 1):
         if attempt > 1:
             visit.buffer.flush()  # so that `known` has what the first attempt brought
-        known = visit.store.known(post.network, post.id)
+        known = visit.store.known(post.network, post.id) if state is not None or attempt > 1 else {}
         walk = Walk(full=full or attempt > 1, known=known, cursor=note.cursor, counter=post.counter)
         sight, cursor = _read(visit, post, walk, met, fresh)
         if walk.complete and (sight.gap or 0) <= usual_gap:

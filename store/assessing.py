@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select
@@ -35,6 +36,8 @@ def clean(text: str | None) -> Any:
         return None
     if "\0" in text:
         text = text.replace("\0", "")
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -88,9 +91,12 @@ def place_names(fields: Mapping[str, Any]) -> set[str]:
     """Folded names of the places and their parents."""
     found: set[str] = set()
     for place in fields["places"]:
-        found.add(fold(place["name"]))
-        found.update(fold(p) for p in place["parents"])
+        found.add(_fold_name(place["name"]))
+        found.update(map(_fold_name, place["parents"]))
     return found
+
+
+_fold_name = lru_cache(maxsize=4096)(fold)
 
 
 def fields_of(assessment: Assessment) -> dict[str, Any]:

@@ -406,7 +406,7 @@ def among(conn: Connection, column: Any, keys: Sequence[Any]) -> Any:
 def rows_in(conn: Connection, query: Any, column: Any, keys: Sequence[Any]) -> Iterator[Any]:
     """Rows of `query` whose `column` is among `keys`."""
     for part in chunks(keys):
-        yield from conn.execute(query.where(among(conn, column, part)))
+        yield from conn.execute(query.where(among(conn, column, part))).all()
 
 
 __all__ = ["Database", "Tx", "among", "chunks", "parse_url", "rows_in", "select", "sqlite_path"]

@@ -10,7 +10,8 @@ are looked at.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,12 +35,12 @@ _SURE = 0.95
 _PG_LOCK = 0x72657065617473  # "repeats"
 
 _LATEST = {
-    True: "SELECT k.value, m.message_id FROM json_each(:keys) k JOIN signature_keys m ON m.key = k.value "
-    "AND m.message_id IN (SELECT message_id FROM signature_keys WHERE key = k.value "
-    "ORDER BY message_id DESC LIMIT :n)",
-    False: "SELECT k.key, m.message_id FROM unnest(CAST(:keys AS bigint[])) AS k(key) CROSS JOIN LATERAL "
-    "(SELECT message_id FROM signature_keys WHERE key = k.key ORDER BY message_id DESC LIMIT :n) m",
+    True: "SELECT k.value, (SELECT json_group_array(message_id) FROM (SELECT message_id FROM signature_keys "
+    "WHERE key = k.value ORDER BY message_id DESC LIMIT :n)) FROM json_each(:keys) k",
+    False: "SELECT k.key, (SELECT array_agg(message_id) FROM (SELECT message_id FROM signature_keys "
+    "WHERE key = k.key ORDER BY message_id DESC LIMIT :n) m) FROM unnest(CAST(:keys AS bigint[])) AS k(key)",
 }
+"""Each key with the latest messages that have it."""
 
 
 @dataclass(slots=True)
@@ -185,22 +186,37 @@ class _Known:
 
     def __init__(self, tx: Tx, asked: Sequence[Asking]) -> None:
         self.window: timedelta = tx.repeat_window
-        self.by_key: dict[int, list[int]] = defaultdict(list)
+        self.by_key: dict[int, list[int]] = {}
         wanted = sorted({k for a in asked for k in a.keys})
         mine = {a.row["id"] for a in asked}
-        keys: Any = orjson.dumps(wanted).decode() if tx.is_sqlite else wanted
-        if wanted:
-            for key, id_ in tx.execute(text(_LATEST[tx.is_sqlite]), {"keys": keys, "n": PER_KEY}):
-                if id_ not in mine:
-                    self.by_key[key].append(id_)
-        self.found = _load(tx, {i for a in asked for i in self._likely(a)})
+        for part in chunks(wanted):
+            keys: Any = orjson.dumps(part).decode() if tx.is_sqlite else part
+            for key, ids in tx.execute(text(_LATEST[tx.is_sqlite]), {"keys": keys, "n": PER_KEY}).all():
+                found = orjson.loads(ids) if tx.is_sqlite else ids
+                if found:
+                    self.by_key[key] = [i for i in found if i not in mine]
+        self.found = _load(tx, self._wanted(asked))
         heads = {c.cluster for c in self.found.values()} - self.found.keys()
         self.found |= _load(tx, heads)
 
+    def _wanted(self, asked: Sequence[Asking]) -> set[int]:
+        """Stored messages that may be compared with one of the batch. A copy needs no other than the text it copies."""
+        wanted: set[int] = set()
+        here: set[int] = set()
+        for a in asked:
+            copy = a.signature.copy if a.signature is not None else 0
+            if copy and (ids := self.by_key.get(copy)):
+                wanted.add(max(ids))
+            elif copy not in here:
+                wanted.update(self._likely(a))
+            if copy:
+                here.add(copy)
+        return wanted
+
     def _likely(self, a: Asking) -> list[int]:
         """Ids of the messages that share most keys with `a`, of equals the latest, best first."""
-        shared = Counter(i for key in a.keys for i in self.by_key.get(key, ()))
-        return sorted(shared, key=lambda i: (-shared[i], -i))[:PER_MESSAGE]
+        shared = Counter(itertools.chain.from_iterable(self.by_key.get(key, ()) for key in a.keys))
+        return [i for _, i in sorted(((n, i) for i, n in shared.items()), reverse=True)[:PER_MESSAGE]]
 
     def add(self, a: Asking, cluster: int) -> None:
         row = a.row
@@ -209,7 +225,7 @@ class _Known:
             row["external_id"], row["parent_id"],
         )  # fmt: skip
         for key in a.keys:
-            ids = self.by_key[key]
+            ids = self.by_key.setdefault(key, [])
             ids.append(row["id"])
             if len(ids) > PER_KEY:  # the latest count, as they do among the stored
                 ids.remove(min(ids))
@@ -218,8 +234,19 @@ class _Known:
         """The first message of the question that `a` repeats, and the note for people."""
         if a.signature is None:
             return None
+        copies = self.by_key.get(a.signature.copy) if a.signature.copy else None
+        best = self._best(a, [max(copies)]) if copies else None
+        if best is None:
+            best = self._best(a, self._likely(a))
+        if best is None:
+            return None
+        score, cluster, found = best
+        return cluster, f"повтор: см. № {cluster} ({found.why}, сходство {score:.2f})"
+
+    def _best(self, a: Asking, ids: Sequence[int]) -> tuple[float, int, Likeness] | None:
+        """(score, cluster, likeness) of the most alike of these messages."""
         best: tuple[float, int, Likeness] | None = None
-        for id_ in self._likely(a):
+        for id_ in ids:
             c = self.found.get(id_)
             if c is None or (best is not None and c.cluster == best[1]) or (found := self._compare(a, c)) is None:
                 continue
@@ -230,10 +257,7 @@ class _Known:
                 best = (found.score, c.cluster, found)
             if found.score >= _SURE:
                 break
-        if best is None:
-            return None
-        score, cluster, found = best
-        return cluster, f"повтор: см. № {cluster} ({found.why}, сходство {score:.2f})"
+        return best
 
     def _compare(self, a: Asking, c: _Candidate) -> Likeness | None:
         row = a.row

@@ -132,12 +132,16 @@ class Signature(Protocol):
     """What a text is found and compared by. The store keeps it and looks for candidates; the room that made it says
     which of them ask the same.
 
-    `keys`: texts that may ask the same share one (integers below 2**48). `topical`: keys that mean something only for
-    one author or under one post. `body`: hashes to compare, no text.
+    `keys`: texts that may ask the same share one (integers below 2**48). `copy`: the one among them that only copies of
+    this text share, and which makes them one question whoever wrote them; 0: none. `topical`: keys that mean something
+    only for one author or under one post. `body`: hashes to compare, no text.
     """
 
     @property
     def keys(self) -> tuple[int, ...]: ...
+
+    @property
+    def copy(self) -> int: ...
 
     @property
     def topical(self) -> tuple[int, ...]: ...

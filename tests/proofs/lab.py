@@ -227,7 +227,7 @@ class Lab:
             ids = [a["id"] for a in store.alerts()]
         until = time.monotonic() + 150  # what a killed run had claimed is free again after a while
         while (heard := sum(1 for i in ids if i in self.heard())) < len(ids) and time.monotonic() < until:
-            time.sleep(5)
+            time.sleep(1)
             self.collect()
         return len(ids), heard
 
@@ -238,7 +238,7 @@ store: {{url: "{url}"}}
 networks: {{vk: {{token: "${{VK_TOKEN}}", api: "{api}", requests_per_second: 10000}}}}
 pages: [{pages}]
 collect: {{batch: {batch}, full_every: 1h}}
-alerts: {{head: ["json://127.0.0.1:{phone}"], timeout: 3s, escalate_after: 30d}}
+alerts: {{head: ["json://127.0.0.1:{phone}"], timeout: 2s, retry_every: 5s, escalate_after: 30d}}
 """
 
 
