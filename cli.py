@@ -41,7 +41,14 @@ from console import (
     utc_now,
     who,
 )
-from desk import answer_commands, privacy_commands, publish_commands, queue_commands, report_commands
+from desk import (
+    answer_commands,
+    block_commands,
+    privacy_commands,
+    publish_commands,
+    queue_commands,
+    report_commands,
+)
 from desk import commands as desk_commands
 from feed import commands as feed_commands
 from store import commands as store_commands
@@ -752,9 +759,26 @@ def review(
         try:
             session = Review(store, settings, person, _review_catalog(settings), correct, utc_now, every=every)
             code = run_review(session, state.zone, as_json=as_json)
+            code = max(code, _carry_out_blocks(store, settings, session.decisions))
         finally:
             deliverer.finish(wait_s=settings.alerts.timeout)
     finish(code)
+
+
+def _carry_out_blocks(store: Store, settings: Settings, decisions: Sequence[Any]) -> int:
+    """What was blocked in the hour, in the networks as well; 1 when something is left to a person."""
+    from desk.blocks import carry_out
+
+    ids = list(dict.fromkeys(d["id"] for d in decisions if d["verb"] == "block" and not d.get("undone")))
+    ids = [id for id in ids if (store.desk(id)["case"] or {}).get("blocked")]
+    if not ids:
+        return 0
+    left = False
+    with open_outlet(settings, store) as outlet:
+        for id, what, done in carry_out(store, outlet, ids):
+            left |= not done
+            print(f"{id}: {what}", file=sys.stderr)
+    return 1 if left else 0
 
 
 def _review_catalog(settings: Settings) -> Any:
@@ -971,6 +995,7 @@ def open_outlet(settings: Settings, store: Store, stop: Any = None) -> Iterator[
 
 
 publish_commands.add_to(queue_app, open_outlet)
+block_commands.add_to(queue_app, open_outlet)
 
 
 def answer_tools() -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from collectors.inbox import Inbox, MemoryInbox
 from settings import INTERRUPTED, OtklikError
-from store.values import Answer, Comment, Known, Outcome, PageRef, Post, Receipt
+from store.values import Answer, Author, Comment, Known, Outcome, PageRef, Post, Receipt
 
 if TYPE_CHECKING:
     from collectors.manners import Manners
@@ -293,6 +293,20 @@ class Collector(ABC):
         Looks for the speaker's comment with this text under this comment, published after `since` (about: clocks
         differ); never one of `besides`, which are known to be other answers. Raises what stands in the way of looking.
         """
+        raise NotImplementedError
+
+    def block(self, page: PageRef, author: Author, until: datetime | None, ground: str) -> None:
+        """Keep an author from writing on the page until then (None: let the author write again). Doing it once more
+        does no harm; the last word counts. `ground`: one of clause 10 (insult, illegal, advertising, offtopic, spam).
+
+        Raises `Declined` when this program can't do it here, and the other errors of the contract.
+        """
+        if not self.capabilities.block:
+            raise Declined(f"{self.title}: через программу здесь не блокируют")
+        self.send_block(page, author, until, ground)
+
+    def send_block(self, page: PageRef, author: Author, until: datetime | None, ground: str) -> None:
+        """The network's part of `block`; only with `capabilities.block`."""
         raise NotImplementedError
 
     def close(self) -> None:

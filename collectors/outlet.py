@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from collectors.contract import Declined
 from settings import ConfigError, Settings
-from store.values import Answer, ByHand, Receipt
+from store.values import Answer, Author, ByHand, PageRef, Receipt
 
 if TYPE_CHECKING:
     from collectors.contract import Collector
@@ -41,13 +41,16 @@ class Outlet:
 
         Raises `ConfigError` for a network that should be able to, but is configured wrongly (its secret is missing).
         """
+        return self._shut(network, "reply", "через программу ответы здесь не размещаются")
+
+    def _shut(self, network: str, capability: str, cannot: str) -> str | None:
         from collectors import available, load
 
         if network not in available():
             return f"для сети {network} нет сборщика"
         cls = load(network)
-        if not cls.capabilities.reply:
-            return f"{cls.title}: через программу ответы здесь не размещаются"
+        if not getattr(cls.capabilities, capability):
+            return f"{cls.title}: {cannot}"
         if network not in self._settings.networks:
             return f"сеть {network} не описана в настройках (networks)"
         if cls.needs_token and self._settings.networks[network].token is None:
@@ -62,6 +65,19 @@ class Outlet:
 
     def find(self, answer: Answer, since: datetime, besides: frozenset[str] = frozenset()) -> Receipt | None:
         return self._collector(answer.page.network).find_reply(answer, since, besides)
+
+    def block(self, page: PageRef, author: Author, until: datetime | None, ground: str) -> ByHand | None:
+        """Keep an author from writing on the page until then, or (None) let the author write again. None: it is done.
+
+        Raises what stands in the way now and may be gone later.
+        """
+        if (why := self._shut(page.network, "block", "через программу здесь не блокируют")) is not None:
+            return ByHand(why)
+        try:
+            self._collector(page.network).block(page, author, until, ground)
+        except Declined as e:
+            return ByHand(str(e))
+        return None
 
     def _collector(self, network: str) -> Collector:
         if network not in self._collectors:

@@ -14,7 +14,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from collectors import vk_doctor, vk_pages
+from collectors import vk_blocks, vk_doctor, vk_pages
 from collectors.contract import (
     Batch,
     Blocked,
@@ -34,7 +34,7 @@ from collectors.vk_comments import PAGE, VkTree, comments_call, order_of
 from collectors.vk_items import NETWORK, Target
 from collectors.vk_posts import GONE_CODES, VkPosts
 from collectors.vk_replies import MAX_REPLY, VkReplies
-from store.values import Answer, PageRef, Post, Receipt
+from store.values import Answer, Author, PageRef, Post, Receipt
 
 if TYPE_CHECKING:
     from collectors.manners import Manners
@@ -56,6 +56,7 @@ class VkCollector(Collector):
         edits=True,
         deletions=True,
         reply=True,
+        block=True,
         cost="бесплатно; 3 запроса в секунду",
         note="фото и видео — только с токеном пользователя",
     )
@@ -118,6 +119,9 @@ class VkCollector(Collector):
 
     def find_reply(self, answer: Answer, since: datetime, besides: Container[str] = ()) -> Receipt | None:
         return self.written.find(answer, since, besides)
+
+    def send_block(self, page: PageRef, author: Author, until: datetime | None, ground: str) -> None:
+        vk_blocks.block(self.client, page, author, until, ground)
 
     def check(self, pages: Iterable[PageRef]) -> Iterator[Check]:
         return vk_doctor.check(self.client, pages)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -19,6 +19,7 @@ from desk.text import NETWORKS, link, moment, plain, when
 from desk.verbs import BLOCK_GROUNDS
 from desk.work import act
 from settings import ConfigError, OtklikError, Settings
+from store.values import Author, ByHand, PageRef
 
 if TYPE_CHECKING:
     from store import Store
@@ -53,10 +54,43 @@ def lift_due(store: Store, settings: Settings, now: datetime) -> list[dict[str, 
     return lifted
 
 
+class Gate(Protocol):
+    """What can keep an author from a page: the networks, handed in by the program (`collectors.outlet.Outlet`)."""
+
+    def block(self, page: PageRef, author: Author, until: datetime | None, ground: str) -> ByHand | None: ...
+
+
+def carry_out(store: Store, gate: Gate, ids: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
+    """Have the networks do what the store says of the authors of these messages: (message, what came of it, whether
+    nothing more is to be done). An author is blocked as long as one message says so; asking again does no harm."""
+    seen: set[tuple[str, str, str]] = set()
+    titles = {(s.page.network, s.page.id): s.page for s in store.page_states()}
+    for id in ids:
+        message = store.message(id)
+        author, place = message["author"], (message["network"], message["page"])
+        if author["id"] is None or (*place, author["id"]) in seen:
+            continue
+        seen.add((*place, author["id"]))
+        page = titles.get(place) or PageRef(*place)
+        running = store.blocks(author_of=id)
+        until, ground = None, ""
+        if running:
+            until, ground = moment(running[-1]["until"]), running[-1]["ground"]  # the list ends with the latest term
+        try:
+            refused = gate.block(page, Author(author["id"], author["name"], author["url"]), until, ground)
+        except OtklikError as e:
+            yield id, f"в сети не вышло: {e}; повторите: otklik queue blocks --send", False
+            continue
+        if refused is not None:
+            yield id, f"в сети сделайте сами: {refused.reason}", False
+        else:
+            yield id, "в сети выполнено", True
+
+
 def told(found: Sequence[Mapping[str, Any]]) -> str:
     """One sentence on what was lifted: it has to be done on the page as well."""
     ids = ", ".join(str(b["message_id"]) for b in found[:10])
-    return f"срок блокировки вышел по сообщениям {ids}: снимите её и на самой странице"
+    return f"срок блокировки вышел по сообщениям {ids}: проверьте, что она снята и на самой странице"
 
 
 def table(

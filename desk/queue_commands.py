@@ -24,7 +24,15 @@ WordsFrom = Annotated[str | None, typer.Option("--file", help="Файл с те�
 def _step(
     ids: Sequence[str], verb: str, by: str | None, as_json: bool, version: int | None = None, **args: Any
 ) -> None:
-    """The same step for each message; one that is refused does not hold up the others."""
+    """The same step for each message, and the command is over."""
+    finish(steps(ids, verb, by, as_json, version, **args)[1])
+
+
+def steps(
+    ids: Sequence[str], verb: str, by: str | None, as_json: bool, version: int | None = None, **args: Any
+) -> tuple[list[str], int]:
+    """The same step for each message; one that is refused does not hold up the others. Those it was taken for, and the
+    exit code."""
     from desk.work import act
     from settings import OtklikError
 
@@ -42,7 +50,7 @@ def _step(
         emit(done)
     for message in done:
         say(said(message))
-    finish((1 if done else failed[0]) if failed else 0)
+    return [m["id"] for m in done], (1 if done else failed[0]) if failed else 0
 
 
 def said(message: dict[str, Any]) -> str:
@@ -157,11 +165,6 @@ def refuse(
     _step(ids, "refuse", by, as_json, ground=ground)
 
 
-def confirm(ids: Ids, by: By = None, as_json: Json = False) -> None:
-    """Подтвердить отказ по чрезвычайному сообщению (куратор или глава)."""
-    _step(ids, "confirm", by, as_json)
-
-
 def deny(ids: Ids, reason: Reason, by: By = None, as_json: Json = False) -> None:
     """Отклонить отказ: сообщение рассмотрят (куратор или глава)."""
     _step(ids, "deny", by, as_json, reason=reason)
@@ -228,54 +231,8 @@ def _earlier_answer(of: str) -> None:
     say(f"прежний ответ {when(answer['changed_at'], state.zone)}{division}: {plain(answer['text'], 300)}")
 
 
-def block(
-    ids: Ids,
-    ground: Annotated[str, typer.Option("--ground", help="insult, illegal, advertising, offtopic, spam.")],
-    term: Annotated[str, typer.Option("--for", metavar="TERM", help="На какой срок: 30d, 12h, 10wd.")],
-    why: Annotated[str | None, typer.Option("--why", help="За что именно; остаётся в журнале.")] = None,
-    by: By = None,
-    version: Seen = None,
-    as_json: Json = False,
-) -> None:
-    """Заблокировать автора на его странице (администратор, пункт 10); при чрезвычайном решает и второй человек."""
-    from desk.blocks import end_of
-
-    until = end_of(term, utc_now(), current().settings)
-    _step(ids, "block", by, as_json, version, ground=ground, until=until, reason=why)
-    say("на самой странице автора блокирует человек: срок и список — otklik queue blocks")
-
-
-def unblock(
-    ids: Ids,
-    reason: Annotated[str | None, typer.Option("--reason", help="Почему раньше срока.")] = None,
-    by: By = None,
-    as_json: Json = False,
-) -> None:
-    """Снять блокировку или предложение о ней (администратор, пункт 10.1); в срок это делает сама программа."""
-    _step(ids, "unblock", by, as_json, reason=reason)
-    say("на самой странице блокировку снимает человек")
-
-
-def blocks(
-    due: Annotated[bool, typer.Option("--due", help="Только те, чей срок вышел.")] = False,
-    lift: Annotated[bool, typer.Option("--lift", help="Снять те, чей срок вышел (collect делает это сам).")] = False,
-    as_json: Json = False,
-) -> None:
-    """Кто заблокирован, на какой странице, за что и до какого времени."""
-    from desk import blocks as desk_blocks
-
-    state, now = current(), utc_now()
-    with state.store() as store:
-        found = desk_blocks.lift_due(store, state.settings, now) if lift else store.blocks(due=now if due else None)
-        titles = {(s.page.network, s.page.id): s.page.title for s in store.page_states()}
-    if as_json:
-        return emit(found)
-    console().print(desk_blocks.table(found, titles, zone=state.zone, now=now, lifted=lift))
-
-
 _COMMANDS = (
-    accept, route, return_, recall, begin, part, rework, extend, notify, repeat,
-    refuse, confirm, deny, block, unblock, blocks, close, reopen, history,
+    accept, route, return_, recall, begin, part, rework, extend, notify, repeat, refuse, deny, close, reopen, history,
 )  # fmt: skip
 
 

@@ -44,8 +44,10 @@ of another person, the curator or the head; `close` is left to somebody else.
 
 `block` concerns the author on the page of the message, until its term ends. Several messages of one author may each
 have one: the author is blocked while any of them runs. When a term ends the program does `unblock` itself, at the next
-`otklik collect` or `otklik queue blocks --lift`. The networks have no way for a program to do it with the rights that
-otklik asks for, so a person does both there by hand; `otklik queue blocks` is the list.
+`otklik collect` or `otklik queue blocks --lift`. What stands in the store is carried out in the network where its API
+can (VK: `groups.ban` until the end of the term, with the token of a community's administrator); elsewhere the command
+says that a person must, with exit code 1, and `otklik queue blocks` is the list. `blocks --send` asks the networks
+again.
 
 `recall` takes back what no executor has begun, with the term of routing that was running: it gives no time.
 """

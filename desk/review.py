@@ -263,7 +263,9 @@ class Review:
                 until = end_of(mode.text, self.now, self.settings)
             except OtklikError as e:
                 return self._fail(str(e).removeprefix("--for "))
-            self._step("block", {"ground": mode.ground, "until": until}, "автор заблокирован", stay=True)
+            self._step(
+                "block", {"ground": mode.ground, "until": until}, "автор заблокирован; в сети — при выходе", stay=True
+            )
         elif len(key) == 1:
             self.mode = replace(mode, text=(mode.text + key)[:12])
 

@@ -87,6 +87,7 @@ class VkFace(Face):
     ) -> None:
         super().__init__(world, behaviour=behaviour or Behaviour(), tokens=tokens, rates=rates, monotonic=monotonic)
         self._guids: dict[tuple[str, str], tuple[float, Any]] = {}
+        self.banned: dict[tuple[int, int], tuple[int, int]] = {}  # (community, author) -> until when, for what
         self._plan = Plan()
 
     # -- one call ------------------------------------------------------------------------------------------------------

@@ -684,6 +684,39 @@ def _users_get(face: VkFace, p: Mapping[str, Any]) -> Any:
     return people(face, ids, p["fields"] or ())["profiles"]
 
 
+def _administered(face: VkFace, p: Mapping[str, Any]) -> tuple[int, int]:
+    """The community and the author; `page.errors["write"]` as for comments: the token's owner has no rights there."""
+    page = face.world.pages.get(str(-p["group_id"]))
+    if page is None:
+        raise ApiError(100, "group_id is invalid")
+    if page.errors.get("write"):
+        raise ApiError(15)
+    if not p["owner_id"]:
+        raise ApiError(100, "owner_id is undefined")
+    return p["group_id"], p["owner_id"]
+
+
+@method(
+    "groups.ban",
+    ("user",),
+    group_id=P(required=True, low=1),
+    owner_id=OWNER,
+    end_date=P(low=0),
+    reason=P(low=0),
+    comment=TEXT,
+    comment_visible=BOOL,
+)
+def _groups_ban(face: VkFace, p: Mapping[str, Any]) -> Any:
+    face.banned[_administered(face, p)] = (p["end_date"] or 0, p["reason"] or 0)
+    return 1
+
+
+@method("groups.unban", ("user",), group_id=P(required=True, low=1), owner_id=OWNER)
+def _groups_unban(face: VkFace, p: Mapping[str, Any]) -> Any:
+    face.banned.pop(_administered(face, p), None)
+    return 1
+
+
 @method("groups.getById", ANY, group_ids=LIST, group_id=TEXT, fields=LIST)
 def _groups_get_by_id(face: VkFace, p: Mapping[str, Any]) -> Any:
     names = list(p["group_ids"] or ()) + ([p["group_id"]] if p["group_id"] else [])
