@@ -68,7 +68,8 @@ class Face(ABC):
 
     `prefix`: the path under which the API lies. `naming`: external ids, the same that the collector makes. `known`:
     token -> kind, accepted unless others are given. `rates`: kind -> requests a second, enforced when given;
-    `real_rates`: as the network limits them. `codes`: the network's own errors worth trying, as plans write them.
+    `real_rates`: as the network limits them. `kinds`: of posts that it shows, the usual one first. `codes`: its own
+    errors worth trying, as plans write them.
     `null`, `shape`: answers that say nothing, for the faults of these names.
     `observer(method, params, kind, body)` and `watch(call, answer)` see every call.
     """
@@ -78,6 +79,7 @@ class Face(ABC):
     prefix: ClassVar[str] = "/"
     known: ClassVar[Mapping[str, str]] = {}
     real_rates: ClassVar[Mapping[str, float]] = {}
+    kinds: ClassVar[tuple[str, ...]] = ("post",)
     codes: ClassVar[tuple[int | str, ...]] = ()
     null: ClassVar[Any] = None
     shape: ClassVar[Any] = {"unexpected": True}

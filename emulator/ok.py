@@ -95,6 +95,7 @@ class OkFace(Face):
     naming = Naming(_post_name, lambda c: f"{_post_name(c.post)}:{comment_id(c)}", page=group)
     known: ClassVar = {TOKEN: "user"}
     real_rates: ClassVar = {"user": 3}
+    kinds = tuple(TYPES)
     codes = CODES
 
     def __init__(self, world: Any, *, behaviour: Behaviour | None = None, **options: Any) -> None:

@@ -55,6 +55,7 @@ class RutubeFace(Face):
     network = "rutube"
     naming = Naming(video, lambda c: f"{video(c.post)}_{c.id}", page=channel)
     prefix = "/api/"
+    kinds = ("video",)
     codes = CODES
 
     def __init__(self, world: Any, *, behaviour: Behaviour | None = None, **options: Any) -> None:

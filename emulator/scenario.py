@@ -218,9 +218,25 @@ def load(
     except UnicodeDecodeError:
         raise ConfigError(f"{path.name}: это не текст UTF-8; пересохраните файл") from None
     model = parse(text, path.name)
+    if network is not None and network != model.network and scenario is None:
+        model = shown_by(model, network)
     if network is not None and network != model.network:
         raise ConfigError(f"{path.name}: сценарий для сети {model.network}, а не {network}; выберите другой")
     return build(model, path.name, at=at, start=start, frozen=frozen)
+
+
+def shown_by(model: ScenarioModel, network: str) -> ScenarioModel:
+    """The same story in another network; kinds of posts that it does not have become those that it has."""
+    from emulator.face import face_of
+
+    kinds = face_of(network).kinds
+    pages = [
+        page.model_copy(
+            update={"posts": [p if p.kind in kinds else p.model_copy(update={"kind": kinds[0]}) for p in page.posts]}
+        )
+        for page in model.pages
+    ]
+    return model.model_copy(update={"network": network, "pages": pages})
 
 
 def build(

@@ -18,7 +18,7 @@ from emulator.face import Answer, Call, Face
 from emulator.faults import VK_CODES, Fault, Plan
 from emulator.vk_params import COMMON, METHODS, ApiError, check_version, read_values, version_number
 from emulator.wire import dumps
-from emulator.world import THREADED, VK_NAMING, Comment, Page, Post, Shaker, Shown, World, shown
+from emulator.world import KINDS, THREADED, VK_NAMING, Comment, Page, Post, Shaker, Shown, World, shown
 
 if TYPE_CHECKING:
     from emulator.server import Request
@@ -72,6 +72,7 @@ class VkFace(Face):
     prefix = "/method/"
     known = TOKENS
     real_rates = REAL_RATES
+    kinds = KINDS
     codes = tuple(VK_CODES)
     null: ClassVar = {"response": None}
     shape: ClassVar = {"ok": True, "result": []}

@@ -89,6 +89,7 @@ class YoutubeFace(Face):
     network = "youtube"
     naming = Naming(video, comment_id, page=channel, depth=2, falls=True)
     prefix = "/youtube/v3/"
+    kinds = ("video",)
     known: ClassVar = {KEY: "key", OWNER: "owner"}
     codes = tuple(STATUS)
     null: ClassVar = {}

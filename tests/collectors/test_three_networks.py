@@ -7,8 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 import cli
-from emulator import Emulator, Shaker, World, generate
+from emulator import Emulator, Shaker, World, generate, load
 from emulator.ok import APPLICATION_KEY, SESSION_SECRET
 from emulator.ok import TOKEN as OK_TOKEN
 from emulator.youtube import KEY
@@ -77,6 +79,18 @@ def test_all_of_it_lands_once_and_again_after_changes(store_url: str) -> None:
                 shaker.shake(world)
         changed = it.collect(full=True)
         assert [str(c.outcome) for c in changed.coverages] == ["complete"] * 3, [c.problem for c in changed.coverages]
+        it.agrees()
+
+
+@pytest.mark.parametrize("network", KEYS)
+def test_the_built_in_story_can_be_told_in_each_of_them(network: str, sqlite_url: str) -> None:
+    world = load(None, network=network)
+    with Store.open(sqlite_url) as store, Emulator(world, network=network) as emulator:
+        it = Three(store, sqlite_url, {network: world}, {network: emulator})
+        for mark in ("act1", "act2"):
+            world.advance_to(mark)
+            report = it.collect(full=True)
+            assert {str(c.outcome) for c in report.coverages} == {"complete"}, [c.problem for c in report.coverages]
         it.agrees()
 
 
