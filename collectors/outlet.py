@@ -41,7 +41,8 @@ class Outlet:
 
         Raises `ConfigError` for a network that should be able to, but is configured wrongly (its secret is missing).
         """
-        return self._shut(network, "reply", "через программу ответы здесь не размещаются")
+        why = self._shut(network, "reply", "через программу ответы здесь не размещаются")
+        return why if why is not None else self._collector(network).no_replies()
 
     def _shut(self, network: str, capability: str, cannot: str) -> str | None:
         from collectors import available, load
@@ -55,7 +56,8 @@ class Outlet:
             return f"сеть {network} не описана в настройках (networks)"
         if cls.needs_token and self._settings.networks[network].token is None:
             return f"в настройках нет токена сети {network} (networks.{network}.token)"
-        return self._collector(network).no_replies()
+        self._collector(network)
+        return None
 
     def send(self, answer: Answer) -> Receipt | ByHand:
         try:

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from collectors import make
 from collectors.contract import CollectError, Declined, RateLimited
 from collectors.manners import MemoryBudget
+from collectors.outlet import Outlet
 from emulator import Emulator, World, generate
 from emulator.youtube import KEY, OAUTH, Behaviour, author_channel
 from settings import ConfigError, Settings
@@ -262,6 +264,14 @@ class TestYoutube(ReplyContract, CollectorContract):
             assert "docs/ru/youtube-token.md" in (c.no_replies() or "")
             with pytest.raises(Declined):
                 c.reply(Answer(ref, "v", "c", Author(), "Ответ", ref, "otklik-1"))
+
+    def test_the_desk_is_told_whether_answers_can_be_published(self) -> None:
+        world = self.make_world(2, pages=1, comments=0)
+        with self.emulate(world) as emulator:
+            for right, able in (({}, False), (self.owner(emulator), True)):
+                settings = self.configure(emulator.url, "@otklik_page1", **right)
+                with Outlet(settings, lambda name, s=settings: make(s, name)) as outlet:
+                    assert (outlet.closed("youtube") is None) is able
 
     def test_a_right_that_was_taken_back(self) -> None:
         world = self.make_world(2, pages=1, comments=20)
