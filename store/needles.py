@@ -17,6 +17,8 @@ MASK = "[скрыто]"
 _LONG = 8
 """A single word or number of so many characters is a name of its own."""
 _LEAST = 4
+_IN_THREAD = re.compile(r"([\w./:-]+)(\?reply=\d+)&thread=(\d+)")
+_COMMENT = re.compile(r"([\w./:-]+)\?reply=(\d+)")
 _IDS = frozenset({"id", "message_id", "repeat_of", "page", "post_id", "comment_id", "external_id", "by", "consumer"})
 """Keys of JSON whose values are numbers of our own or of the network, never a name."""
 
@@ -25,7 +27,8 @@ _IDS = frozenset({"id", "message_id", "repeat_of", "page", "post_id", "comment_i
 class Needles:
     """`pattern` finds the person anywhere; `near` also single words of the name, for answers to the person.
 
-    `parents`: external ids of the person's comments -> what they are called from now on.
+    `parents`: external ids of the person's comments -> what they are called from now on. `threads`: (address of a post,
+    number of a comment of the person's below it): addresses of answers name the comment that began their thread.
     """
 
     pattern: re.Pattern[str] | None
@@ -33,13 +36,18 @@ class Needles:
     parents: dict[str, str]
     network: str
     author_id: str | None
+    threads: frozenset[tuple[str, str]] = frozenset()
 
     def found(self, text: str, *, near: bool = False) -> bool:
         pattern = self.near if near else self.pattern
+        if self.threads and any((_core(m[1]), m[3]) in self.threads for m in _IN_THREAD.finditer(text)):
+            return True
         return pattern is not None and pattern.search(text) is not None
 
     def masked(self, text: str, *, near: bool = False) -> str:
         pattern = self.near if near else self.pattern
+        if self.threads:
+            text = _IN_THREAD.sub(lambda m: m[1] + m[2] if (_core(m[1]), m[3]) in self.threads else m[0], text)
         return text if pattern is None else pattern.sub(MASK, text)
 
     def masked_json(self, value: Any, *, near: bool = False, key: str = "") -> Any:
@@ -70,12 +78,17 @@ def make(
     words = {w for n in names for w in re.findall(r"[\w-]+", n or "") if len(w) >= _LEAST and not w.isdigit()}
     nearby = [_name(w) for w in sorted(words | {n for n in names if n and len(n) >= _LEAST})]
     for url in sorted(urls):
-        core = re.sub(r"^\w+://(?:www\.|m\.)?", "", url).rstrip("/")
+        core = _core(url)
         if len(core) >= _LONG:
             anywhere += [rf"(?:\w+://)?(?:www\.|m\.)?{p}(?!\w)" for p in _forms(re.escape(core), core)]
     if author_id:
         anywhere += _ids(author_id)
-    return Needles(_any(anywhere), _any([*anywhere, *nearby]), parents, network, author_id)
+    threads = frozenset((_core(m[1]), m[2]) for m in map(_COMMENT.match, urls) if m)
+    return Needles(_any(anywhere), _any([*anywhere, *nearby]), parents, network, author_id, threads)
+
+
+def _core(url: str) -> str:
+    return re.sub(r"^\w+://(?:www\.|m\.)?", "", url).rstrip("/")
 
 
 def _own(name: str) -> bool:

@@ -44,7 +44,7 @@ _APART = frozenset(t.name for t in (messages, events, audit))
 """Handled by functions of their own."""
 _NEVER = frozenset(t.name for t in (meta, counters, budgets, calls, pages, resolved, seen, signatures, signature_keys))
 """Hold no words of people: numbers, hashes, what is configured, who of the staff looked."""
-_MESSAGE_TEXTS = ("text", "attachments", "assessment", "corrected", "repeat_note")
+_MESSAGE_TEXTS = ("text", "attachments", "url", "assessment", "corrected", "repeat_note")
 
 
 def text_columns(table: Table) -> list[Any]:

@@ -22,8 +22,11 @@ people:
 divisions: [{{id: zhkh, name: "Отдел ЖКХ"}}]
 """
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
-_MASKS = ((re.compile(r"\d\d\.\d\d\.\d{4} \d\d:\d\d"), "ДД.ММ.ГГГГ ЧЧ:ММ"), (re.compile(r"[0-9a-f]{20}"), "…"),
-          (re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z"), "…"))  # fmt: skip
+_MASKS = (
+    (re.compile(r"\b\d\d\.\d\d\.\d{4}\b"), "ДД.ММ.ГГГГ"),
+    (re.compile(r"\b\d\d\.\d\d\b(?=\s+\d\d:\d\d)"), "ДД.ММ"),
+    (re.compile(r"\b\d\d:\d\d\b"), "ЧЧ:ММ"),
+)
 
 
 def prepared(url: str, folder: Path) -> None:

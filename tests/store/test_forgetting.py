@@ -29,8 +29,11 @@ OTHER = Author("41", "Пётр Сосед", "https://vk.com/id41", "person")
 SAID = "жжжулан-первый"
 BEFORE = "жжжулан-прежний"
 SENTENCE = f"{NAME} (id990017777, https://vk.com/kanareika_x9) просила"
-TRACES = (NAME, "Канария", "990017777", "kanareika_x9", SAID, BEFORE, "жжжулан", "wall-1_10_r99001", "reply=99001",
+TRACES = (NAME, "Канария", "990017777", "kanareika_x9", SAID, BEFORE, "жжжулан", "wall-1_10_r99001",
+          "reply=99001", "thread=99001",
           "Овсянкина", "+7 928 000-11-22")  # fmt: skip
+ONE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+"""Where the database's kind makes no difference, one is enough."""
 DESK = parse("divisions: [{id: zhkh}, {id: roads}]")
 
 
@@ -54,6 +57,7 @@ OTHERS = (
     other(11, "[id990017777|Канария], соглашусь: воды нет", parent_id="wall-1_10_r990011"),
     other(12, f"Как верно сказала {NAME.upper()}, света нет"),
     other(13, "Канария, спасибо", parent_id="wall-1_10_r990012"),
+    other(16, "и я", url="https://vk.com/wall-1_10?reply=16&thread=990011", parent_id="c11"),
     other(14, "в Хрюге нет воды"),
     judged(15, f"{NAME}, ответим вам", None, own=True, author=Author("-1", "Администрация", None, "community")),
 )  # fmt: skip
@@ -62,7 +66,7 @@ OTHERS = (
 def person(store: Store) -> list[str]:
     """A person who left traces everywhere; the numbers of her messages."""
     see(store)
-    store.land(landing(*HER, *OTHERS, posts=[mark(counter=10)]), NOW)
+    store.land(landing(*HER, *OTHERS, posts=[mark(counter=11)]), NOW)
     store.land(landing(own(1, SAID), deleted=["wall-1_10_r990014"]), NOW + timedelta(minutes=1))
     ids = {m["external_id"]: m["id"] for m in store.messages()}
     first, alarm = ids["wall-1_10_r990011"], ids["wall-1_10_r990012"]
@@ -127,6 +131,7 @@ def forget(store: Store, who: str = "vk:990017777", **more):
     return store.forget(who, by="куратор", now=LATER, settle=settle, **more)
 
 
+@ONE
 def test_the_traces_are_there_before(store):
     person(store)
     tables = {line.partition(":")[0] for line in remains(store)}
@@ -170,6 +175,7 @@ def test_nothing_of_a_forgotten_person_remains(store, store_url, tmp_path, caplo
     assert traces(caplog.text + out.out + out.err) == []
 
 
+@ONE
 def test_what_statistics_need_stays(store):
     her = person(store)
     first = store.message(her[0])
@@ -186,6 +192,7 @@ def test_what_statistics_need_stays(store):
     assert [r["text"] for r in desk["replies"]] == ["", ""]
 
 
+@ONE
 def test_consumers_are_told(store):
     her = person(store)
     before = store.last_seq()
@@ -206,8 +213,8 @@ def test_collecting_again_brings_nothing_back(store, store_url):
     again = store.land(landing(*[h for h in HER if "удалено" not in h.comment.text], *OTHERS), LATER)
     assert (again.new, again.revised) == (0, 0) and store.last_seq() == seq and remains(store) == []
     known = store.known("vk", "wall-1_10")
-    assert len(known) == 10 and "wall-1_10_r990011" in known and known.get("wall-1_10_r990012").deleted is False
-    assert "wall-1_10_r990011" in dict.keys(known) and len(known) == 10
+    assert len(known) == 11 and "wall-1_10_r990011" in known and known.get("wall-1_10_r990012").deleted is False
+    assert "wall-1_10_r990011" in dict.keys(known) and len(known) == 11
     store.land(landing(deleted=[k for k in known if k == "wall-1_10_r990011"]), LATER)  # by the real id: not news
     gone = [k for k in store.known("vk", "wall-1_10") if k.startswith("forgotten:")]
     assert len(gone) == 5
@@ -222,6 +229,7 @@ def test_collecting_again_brings_nothing_back(store, store_url):
     assert edited.revised == 1
 
 
+@ONE
 def test_by_address_and_by_number(store):
     her = person(store)
     for who in (
@@ -241,6 +249,7 @@ def test_by_address_and_by_number(store):
         forget(store, str(ours))
 
 
+@ONE
 def test_nobody_works_with_it_any_more(store):
     her = person(store)
     forget(store)
@@ -257,11 +266,32 @@ def test_nobody_works_with_it_any_more(store):
     assert not [c for c in store.corrections() if c.message_id in her]
 
 
+@ONE
+def test_a_log_of_an_older_program_is_kept_and_redacted(store, store_url, monkeypatch):
+    """Its hashes cover the details themselves."""
+    from store import audit
+
+    with monkeypatch.context() as older:
+        older.setattr(audit, "_digest", lambda row: None)
+        her = person(store)
+    assert verify(store_url) == []
+    forget(store)
+    assert remains(store) == [] and verify(store_url) == []
+    log = metadata.tables["audit"]
+    with store._db.write() as conn:
+        conn.execute(update(log).where(log.c.message_id == int(her[0])).values(actor="другой"))
+    assert any("не так, как записано" in p for p in verify(store_url))
+
+
 class _Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("where", ["_mask", "_erase", "_bury_events", "compact"])
+@pytest.mark.parametrize(
+    ("store_url", "where"),
+    [("sqlite", "_erase"), ("postgresql", "_bury_events"), ("sqlite", "compact")],
+    indirect=["store_url"],
+)
 def test_broken_off_it_goes_on_when_repeated(store, store_url, monkeypatch, where):
     person(store)
     monkeypatch.setattr(forgetting_, "_CHUNK", 2)
@@ -284,6 +314,7 @@ def test_broken_off_it_goes_on_when_repeated(store, store_url, monkeypatch, wher
         assert bytes_of(store._db.path) == []
 
 
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_while_comments_land(store, store_url):
     """Old ones, answers and new ones come meanwhile; only the new ones are there at the end, or were forgotten too."""
     person(store)
@@ -312,6 +343,7 @@ def test_while_comments_land(store, store_url):
     assert not failed and remains(store) == [] and verify(store_url) == []
 
 
+@ONE
 def test_an_old_backup_brings_it_back_and_says_so(store, store_url, tmp_path):
     her = person(store)
     backup(store_url, tmp_path / "old.db")
@@ -324,6 +356,7 @@ def test_an_old_backup_brings_it_back_and_says_so(store, store_url, tmp_path):
     assert set(forget(store, her[0]).messages) == set(her) and remains(store) == [] and verify(store_url) == []
 
 
+@ONE
 def test_a_namesake_is_somebody_else(store):
     see(store)
     namesake = Author("7", NAME, "https://vk.com/id7", "person")
@@ -335,6 +368,7 @@ def test_a_namesake_is_somebody_else(store):
     assert event["data"]["author"]["name"] == NAME
 
 
+@ONE
 def test_an_unknown_author_loses_that_message_only(store):
     see(store)
     nobody = Author(None, None, None, "unknown")
@@ -344,6 +378,7 @@ def test_an_unknown_author_loses_that_message_only(store):
     assert store.message(first)["text"] == "" and store.message(second)["text"] == "чужое"
 
 
+@ONE
 def test_the_log_does_not_believe_in_erasing_that_is_not_recorded(store, store_url):
     person(store)
     forget(store)
@@ -370,6 +405,7 @@ def test_the_log_does_not_believe_in_erasing_that_is_not_recorded(store, store_u
     assert verify(store_url) == []
 
 
+@ONE
 def test_what_others_wrote_keeps_its_sense(store):
     person(store)
     forget(store)

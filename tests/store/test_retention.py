@@ -15,6 +15,8 @@ from store.tables import messages
 from store.values import Attachment, Author, Coverage, Outcome, Retention
 from tests.store.build import EMERGENCY, NOW, PLAIN, THANKS, judged, landing, see
 
+ONE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+"""Where the database's kind makes no difference, one is enough."""
 DESK = parse("divisions: [{id: zhkh}]")
 DAY = timedelta(days=1)
 YEAR = 365 * DAY
@@ -68,6 +70,7 @@ def test_words_of_what_is_done_go_and_what_is_open_stays(store, store_url, five)
     assert store.sweep(terms, NOW + 101 * DAY) == {} and verify(store_url) == []
 
 
+@ONE
 def test_what_was_erased_does_not_come_back_but_an_edit_does(store, store_url, five):
     late = NOW + 101 * DAY
     store.sweep(days(text=100), late)
@@ -83,6 +86,7 @@ def test_what_was_erased_does_not_come_back_but_an_edit_does(store, store_url, f
     assert verify(store_url) == []
 
 
+@ONE
 def test_authors_go_apart_from_words(store, five):
     assert store.sweep(days(authors=10), NOW + 11 * DAY) == {"authors": 4}
     answered = store.message(five["c2"])
@@ -94,6 +98,7 @@ def test_authors_go_apart_from_words(store, five):
     assert store.sweep(days(authors=10), NOW + 11 * DAY) == {}
 
 
+@ONE
 def test_deleted_words_go_by_their_own_term(store, five):
     land(store, deleted=["c3", "c5", "c1"], at=NOW + DAY)
     assert store.sweep(days(deleted=10), NOW + 12 * DAY) == {"deleted": 3}
@@ -101,6 +106,7 @@ def test_deleted_words_go_by_their_own_term(store, five):
     assert left["c3"] == left["c5"] == left["c1"] == "" and left["c2"] and left["c4"]
 
 
+@ONE
 def test_a_deleted_message_under_way_is_open(store, five):
     act(store, DESK, five["c1"], "route", {"to": ["zhkh"]}, by="adm", now=NOW)
     land(store, deleted=["c1"], at=NOW + DAY)
@@ -108,6 +114,7 @@ def test_a_deleted_message_under_way_is_open(store, five):
     assert texts(store)["c1"] == "открыто"
 
 
+@ONE
 def test_an_alert_that_waits_keeps_its_message(store):
     see(store)
     land(store, judged(1, "горит дом", EMERGENCY))
@@ -119,6 +126,7 @@ def test_an_alert_that_waits_keeps_its_message(store):
     assert store.message(ids[0])["emergency"]
 
 
+@ONE
 def test_a_blocked_authors_message_is_needed(store, five):
     args = {"ground": "spam", "until": NOW + 300 * DAY}
     act(store, DESK, five["c3"], "block", args, by="adm", now=NOW)
@@ -163,12 +171,14 @@ def test_the_feed_and_the_log_lose_their_beginning(store, store_url, five):
     assert any("журнал" in p for p in verify(store_url))
 
 
+@ONE
 def test_the_log_of_an_open_message_stays(store, five):
     act(store, DESK, five["c1"], "accept", {}, by="adm", now=NOW)
     assert store.sweep(days(audit=30), NOW + 50 * DAY) == {"audit": 4}
     assert [e["verb"] for e in store.desk(five["c1"])["log"]] == ["accept"]
 
 
+@ONE
 def test_small_steps_come_round(store):
     see(store)
     land(store, *[judged(n, f"спасибо {n}", THANKS) for n in range(25)])
@@ -179,6 +189,7 @@ def test_small_steps_come_round(store):
     assert sum(store.sweep_some(terms, late, rows=10).get("text", 0) for _ in range(4)) == 5
 
 
+@ONE
 def test_judging_anew_leaves_what_was_erased_alone(store, five):
     from store.values import Reassessing
 
@@ -187,6 +198,7 @@ def test_judging_anew_leaves_what_was_erased_alone(store, five):
     assert [j.message_id for j in store.judgeable(run, "0", 100)] == [five["c1"]]
 
 
+@ONE
 def test_nothing_goes_without_a_term(store, five):
     assert store.sweep(KEEP, NOW + 5000 * DAY) == store.overdue_for_erasure(KEEP, NOW + 5000 * DAY) == {}
 
@@ -204,6 +216,7 @@ def test_the_configuration_has_every_kind():
             parse(f"store: {{retention: {{{wrong}}}}}")
 
 
+@ONE
 def test_who_saw_what_is_kept_once_a_day(store, five):
     ids = list(five.values())
     assert store.saw("ivanova", ids, "list", NOW) == 5 and store.saw("ivanova", ids, "list", NOW) == 0
@@ -215,6 +228,7 @@ def test_who_saw_what_is_kept_once_a_day(store, five):
     assert store.access()[0]["actor"] == "petrov"
 
 
+@ONE
 def test_a_message_of_an_unknown_author_is_no_work_for_ever(store):
     see(store)
     land(store, judged(1, "ой", THANKS, author=Author(None, None, None, "unknown")), judged(2, "да", PLAIN))
