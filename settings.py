@@ -406,6 +406,7 @@ class Network(_Section):
     proxy: Secret | None = None
     requests_per_second: float | None = Field(default=None, gt=0, le=10_000, allow_inf_nan=False)
     budget: int | None = Field(default=None, ge=1, le=10**9)
+    month_budget: int | None = Field(default=None, ge=1, le=10**9)
     timeout: Seconds = 30.0
     retries: int = Field(default=5, ge=0, le=20)
     max_wait: Seconds = 120.0
@@ -462,11 +463,10 @@ class FacebookNetwork(Network):
 
 class XNetwork(Network):
     """`search`: seven days, or all that was ever written where that access was bought. `vocabulary`: how fields are
-    called, None: tried. `monthly_reads`: the most posts read in a calendar month."""
+    called, None: tried."""
 
     search: Literal["recent", "all"] = "recent"
     vocabulary: Literal["tweet", "post"] | None = None
-    monthly_reads: int | None = Field(default=None, ge=1, le=10**9)
 
 
 class TelegramNetwork(Network):

@@ -80,7 +80,10 @@ def quota_of(settings: Settings, name: str, store: Budget) -> Quota | None:
     cls, config = load(name), settings.networks.get(name)
     if config is None:
         return None
-    manners = Manners(name, config, store, a_day=cls.daily_budget, zone=cls.day_zone, clock=time.time)
+    by_month = cls.prices.dollars > 0
+    manners = Manners(
+        name, config, store, a_day=cls.daily_budget, zone=cls.day_zone, by_month=by_month, clock=time.time
+    )
     try:
         manners.key  # noqa: B018  (needs the token)
     except OtklikError:
@@ -121,6 +124,7 @@ def make(
         rate=cls.requests_per_second,
         a_day=cls.daily_budget,
         zone=cls.day_zone,
+        by_month=cls.prices.dollars > 0,
         gate=gate,
         stop=stop,
     )

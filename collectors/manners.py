@@ -106,7 +106,8 @@ class Manners:
     """One network and one token. `calls` counts what was really sent in this run.
 
     `rate`: calls a second unless the configuration says otherwise. `a_day`: units a day unless it does, None: as
-    many as one likes; `zone`: where that day begins. `clock`: seconds since the epoch.
+    many as one likes; `zone`: where that day begins; `by_month`: months are counted too. `clock`: seconds since the
+    epoch.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Manners:
         rate: float = 3.0,
         a_day: int | None = None,
         zone: str = "UTC",
+        by_month: bool = False,
         gate: Gate | None = None,
         stop: Stop | None = None,
         sleep: Callable[[float], None] | None = None,
@@ -137,7 +139,12 @@ class Manners:
         self._key: str | None = None
         self._closers: list[Callable[[], None]] = []
         total = config.budget or a_day
-        self.quota = None if total is None else Quota(lambda: self.key, total, zone, budget, clock, network)
+        self.quota: Quota | None = None
+        if total is None and config.month_budget is not None:
+            total = config.month_budget
+        if total is not None:
+            month = config.month_budget
+            self.quota = Quota(lambda: self.key, total, zone, budget, clock, network, month=month, by_month=by_month)
 
     @property
     def key(self) -> str:

@@ -78,6 +78,8 @@ def plan(store: Store, settings: Settings, only: Sequence[str], now: datetime) -
                 "budget": quota.total if quota else None,
                 "budget_used": quota.used() if quota else None,
                 "budget_resets_at": quota.resets_at if quota else None,
+                "month_budget": quota.month if quota else None,
+                "month_used": quota.used_this_month() if quota else None,
             }
         )
     return lines

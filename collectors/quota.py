@@ -88,12 +88,24 @@ class Quota:
     """The day of one token. `enter` says whose call the next ones are; `spend` counts them or raises RateLimited.
 
     `key()`: name of the token's budget. `total`: units a day. `zone`: where the day begins. `clock`: Unix seconds.
+    `by_month`: the calendar month (UTC) is counted as well; `month`: units a month.
     """
 
     def __init__(
-        self, key: Callable[[], str], total: int, zone: str, budget: Budget, clock: Callable[[], float], network: str
+        self,
+        key: Callable[[], str],
+        total: int,
+        zone: str,
+        budget: Budget,
+        clock: Callable[[], float],
+        network: str,
+        *,
+        month: int | None = None,
+        by_month: bool = False,
     ) -> None:
         self.total = total
+        self.month = month
+        self._by_month = by_month or month is not None
         self._key = key
         self._zone = ZoneInfo(zone)
         self._budget = budget
@@ -114,6 +126,11 @@ class Quota:
         used = self._budget.count_call(key, day, units)
         mine = self._budget.count_call(f"{key}/{page}", day, units) if share is not None else 0
         refusal = self._refusal(used, mine, share, day, (self._clock() - begin) / (end - begin))
+        if refusal is None and self._by_month:
+            in_month = self._budget.count_call(f"{key}/month", self._this_month(), units)
+            if self.month is not None and in_month > self.month:
+                self._budget.count_call(f"{key}/month", self._this_month(), -units)
+                refusal = f"месячный запас сети {self._network} ({self.month}) израсходован, новый будет первого числа"
         if refusal is None:
             return
         self._budget.count_call(key, day, -units)
@@ -148,6 +165,8 @@ class Quota:
         self._budget.count_call(self._key(), day, -units)
         if page is not None and page in self._shares:
             self._budget.count_call(f"{self._key()}/{page}", day, -units)
+        if self._by_month:
+            self._budget.count_call(f"{self._key()}/month", self._this_month(), -units)
 
     def use_up(self) -> None:
         """The network itself says that the day's units are gone."""
@@ -159,6 +178,13 @@ class Quota:
     def used(self) -> int:
         """Units spent today."""
         return self._budget.calls_on(self._key(), self._today()[0])
+
+    def used_this_month(self) -> int | None:
+        """Units spent this calendar month; None when months are not counted."""
+        return self._budget.calls_on(f"{self._key()}/month", self._this_month()) if self._by_month else None
+
+    def _this_month(self) -> str:
+        return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m")
 
     @property
     def resets_at(self) -> datetime:

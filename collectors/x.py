@@ -70,7 +70,7 @@ class XCollector(Collector):
         super().__init__(config, manners)
         assert isinstance(config, XNetwork)
         self._search = config.search
-        self.client = XClient(manners, config.vocabulary, config.monthly_reads)
+        self.client = XClient(manners, config.vocabulary)
         self._direct: dict[str, int | None] = {}  # post -> its direct replies as last told
 
     # --- pages and posts ---------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ class Found:
 class XClient:
     """One token of the X API."""
 
-    def __init__(self, manners: Manners, vocabulary: str | None, monthly: int | None) -> None:
+    def __init__(self, manners: Manners, vocabulary: str | None) -> None:
         if manners.gate is None:
             raise ValueError("XClient needs manners with a gate")
         self.manners = manners
@@ -67,7 +67,6 @@ class XClient:
         manners.on_close(self._http.close)
         self._words = vocabulary or "tweet"
         self._sure = vocabulary is not None
-        self._monthly = monthly
         self.date: datetime | None = None  # of the newest answer, by X's clock
 
     # --- what is asked -----------------------------------------------------------------------------------------------
@@ -122,7 +121,7 @@ class XClient:
 
     def spent(self) -> int:
         """Posts read this calendar month with this token, by our own count."""
-        return self.manners.budget.calls_on(*self._month())
+        return self.manners.quota.used_this_month() if self.manners.quota is not None else 0
 
     # --- one request -------------------------------------------------------------------------------------------------
 
@@ -171,24 +170,17 @@ class XClient:
         self, path: str, params: Mapping[str, Any], most: int, count: Callable[[Mapping[str, Any]], int | None]
     ) -> Mapping[str, Any]:
         """One call, booked at `most` units; `count(answer)`: what it really brought, None when it is no such answer."""
-        self._book(most)
-        brought = 0
 
         def send() -> Mapping[str, Any]:
-            nonlocal brought
+            brought = 0
             try:
                 answer, brought = self._send(path, params, count)
                 return answer
             finally:
-                if self.manners.quota is not None:  # what failed was not charged
-                    self.manners.quota.give_back(units - brought)
+                if self.manners.quota is not None:  # what failed or did not come was not charged
+                    self.manners.quota.give_back(most - brought)
 
-        units = max(most, 1)
-        try:
-            return self.manners.call(send, what=path.rpartition("/")[2], units=units)
-        finally:
-            key, month = self._month()
-            self.manners.budget.count_call(key, month, brought - most)
+        return self.manners.call(send, what=path.rpartition("/")[2], units=most)
 
     def _send(
         self, path: str, params: Mapping[str, Any], count: Callable[[Mapping[str, Any]], int | None]
@@ -206,20 +198,6 @@ class XClient:
         if found is None:
             raise Retry(f"ответ не похож на ответ сети {TITLE}")
         return mapping(answer), found
-
-    def _month(self) -> tuple[str, str]:
-        return f"{self.manners.key}/month", datetime.now(UTC).strftime("%Y-%m")
-
-    def _book(self, most: int) -> None:
-        key, month = self._month()
-        used = self.manners.budget.count_call(key, month, most)
-        if self._monthly is not None and used > self._monthly:
-            self.manners.budget.count_call(key, month, -most)
-            raise RateLimited(
-                f"месячный запас чтения X ({self._monthly}) израсходован; новый будет первого числа, "
-                "или увеличьте monthly_reads",
-                code="budget",
-            )
 
 
 def as_error(status: int, answer: Mapping[str, Any], headers: Mapping[str, str]) -> CollectError | Retry:

@@ -475,6 +475,10 @@ def _budgets(lines: Iterable[Mapping[str, Any]], zone: str) -> Iterator[Text]:
             f"{one.get('budget_used')} из {one.get('budget')}, новый запас {when(one.get('budget_resets_at'), zone)}",
             style="yellow" if most > one["budget"] - one["budget_used"] else "dim",
         )
+        if one.get("month_used") is not None:
+            of = f" из {one['month_budget']}" if one.get("month_budget") is not None else ""
+            money = f", это {one['month_used'] * price:.2f} $" if price else ""
+            yield Text(f"  за этот месяц: {one.get('unit')} {one['month_used']}{of}{money}", style="dim")
 
 
 class _Bar:

@@ -164,9 +164,9 @@ class TestX(CollectorContract):
             run = collect(c, ref, Shelf())
             assert [e.outcome for e in run.errors] == [Outcome.rate_limited] and "дневной" in str(run.errors[0])
             assert c.client.spent() <= 150
-        with self.page_of(world, config={"monthly_reads": 120}) as (c, ref, emulator):
+        with self.page_of(world, config={"month_budget": 120}) as (c, ref, emulator):
             run = collect(c, ref, Shelf())
-            assert "месячный" in str(run.errors[0]) and "monthly_reads" in str(run.errors[0])
+            assert "месячный" in str(run.errors[0]) and "120" in str(run.errors[0])
             assert c.client.spent() <= 120
             sent = sum(emulator.calls.values())
             assert collect(c, ref, Shelf()).errors and sum(emulator.calls.values()) <= sent + 1
@@ -219,7 +219,7 @@ class TestX(CollectorContract):
             assert line["unit"] == "постов" and line["dollars"] == 0.005 and line["budget_used"] > 0
             out = io.StringIO()
             Console(file=out, width=200).print(show.plan([line], zone="Europe/Moscow"))
-            assert "$" in out.getvalue() and "постов" in out.getvalue()
+            assert f"за этот месяц: постов {line['month_used']}, это " in out.getvalue() and line["month_used"] > 5
 
     # --- the official spec and an independent client -----------------------------------------------------------------
 
