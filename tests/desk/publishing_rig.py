@@ -36,6 +36,7 @@ class SameJudge(PlainJudge):
 class _Same:
     body: str
     topical: tuple[int, ...] = ()
+    copy: int = 0  # none is known to be a mere copy
 
     @property
     def keys(self) -> tuple[int, ...]:
