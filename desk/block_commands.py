@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console import By, Json, console, current, emit, fail, finish, say, utc_now
+from console import By, Json, console, current, emit, fail, finish, say, utc_now, who
 from desk.queue_commands import Ids, Seen, steps
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def add_to(queue: typer.Typer, open_gate: OpenGate) -> None:
         send: Annotated[
             bool, typer.Option("--send", help="Передать блокировки сетям ещё раз: повтор ничего не портит.")
         ] = False,
+        by: By = None,
         as_json: Json = False,
     ) -> None:
         """Кто заблокирован, на какой странице, за что и до какого времени."""
@@ -97,6 +98,7 @@ def add_to(queue: typer.Typer, open_gate: OpenGate) -> None:
         state, now = current(), utc_now()
         with state.store() as store:
             found = desk_blocks.lift_due(store, state.settings, now) if lift else store.blocks(due=now if due else None)
+            store.saw(who(by), [b["message_id"] for b in found], "blocks", now)
             titles = {(s.page.network, s.page.id): s.page.title for s in store.page_states()}
         if as_json:
             emit(found)

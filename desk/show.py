@@ -228,6 +228,8 @@ def message(
         row("Почему", reasons)
     row("Поведение", plain(", ".join(map(plain, message.get("conduct") or ()))))
     row("Автор", plain(author.get("name")) or "неизвестен")
+    for b in message.get("blocks") or ():
+        row("Заблокирован", f"до {when(b['until'], zone)} (по сообщению {plain(b['message_id'])})")
     row("Сеть", _network(message.get("network")))
     row("Страница", plain((pages or {}).get((str(message.get("network")), str(message.get("page"))))) or _page(message))
     row("Написано", when(message.get("published_at"), zone))

@@ -19,6 +19,8 @@ from store.admin import verify
 from tests.desk.test_states import GOOD, SETTINGS
 from tests.store.build import EMERGENCY, NOW, judged, landing, see
 
+one_database = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+"""For what is the same on both; a few tests of this file run on both."""
 DAY = timedelta(days=1)
 
 
@@ -49,23 +51,27 @@ def test_one_person_cannot_call_off_an_emergency_and_refuse_it(queue, id, store_
     assert verify(store_url) == []
 
 
+@one_database
 def test_one_person_cannot_call_off_an_emergency_and_close_it(queue):
     correct(queue, "3", emergency=False, reaction="none")
     with pytest.raises(Refused, match="закрыть без ответа может другой человек"):
         step(queue, "3", "close")
 
 
+@one_database
 def test_two_people_may(queue):
     correct(queue, "3", by="cur", emergency=False, reaction="none")
     assert step(queue, "3", "close")["status"] == "closed"
 
 
+@one_database
 def test_an_emergency_anew_needs_the_second_look_anew(queue):
     correct(queue, "3", by="cur", emergency=False)
     correct(queue, "3", by="cur", emergency=True)
     assert step(queue, "3", "refuse")["status"] == "refusal"
 
 
+@one_database
 def test_a_correction_is_in_the_log_and_the_feed(queue, store_url):
     before = queue.last_seq()
     correct(queue, "1", topic="gas", topic_group="housing", places=["Ялак"])
@@ -98,6 +104,7 @@ def test_a_blocking_lasts_for_its_term_on_all_messages_of_the_author(queue, stor
     assert queue.blocks() == [] and verify(store_url) == []
 
 
+@one_database
 def test_a_blocking_for_an_emergency_waits_and_is_not_in_the_list(queue):
     step(queue, "3", "block")
     assert queue.blocks() == []
@@ -105,12 +112,14 @@ def test_a_blocking_for_an_emergency_waits_and_is_not_in_the_list(queue):
     assert [b["message_id"] for b in queue.blocks()] == ["3"]
 
 
+@one_database
 def test_nobody_is_called_the_program(queue):
     step(queue, "1", "block")
     with pytest.raises(Refused, match="человека «otklik» нет"):
         step(queue, "1", "unblock", by="otklik")
 
 
+@one_database
 def test_the_list_shows_who_where_and_until_when(queue):
     step(queue, "1", "block", until=NOW + DAY)
     told = {("vk", "-1"): "Администрация \x1b[31mрайона"}

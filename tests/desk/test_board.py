@@ -19,6 +19,8 @@ from tests.desk.test_states import GOOD
 from tests.rig import otklik
 from tests.store.build import EMERGENCY, NOW, PLAIN, THANKS, comment, landing, see
 
+one_database = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+"""For what is the same on both; a few tests of this file run on both."""
 SETTINGS = parse(
     """
 people: [{id: adm, name: "Иванова А. А.", roles: [administrator]}, {id: cur, roles: [curator]}]
@@ -74,6 +76,7 @@ def test_each_message_stands_once_with_whoever_is_next(queue):
     assert [(d.id, d.clock) for d in found[None, "roads", None].nearest] == [("8", "part"), ("9", "draft")]
 
 
+@one_database
 def test_late_soon_and_in_time(queue):
     assert (rows(queue)["administrator", None, None].soon, rows(queue)[None, "zhkh", "z"].in_time) == (3, 1)
     later = rows(queue, LATE)
@@ -82,11 +85,13 @@ def test_late_soon_and_in_time(queue):
     assert rows(queue, NOW + timedelta(days=3))[None, "zhkh", None].overdue == 2
 
 
+@one_database
 def test_one_division_sees_what_it_answers_and_what_it_owes(queue):
     assert {k: ids(r) for k, r in rows(queue, division="roads").items()} == {(None, "roads", None): [8, 9]}
     assert ("curator", None, None) not in rows(queue, division="zhkh")
 
 
+@one_database
 def test_one_person_sees_the_own_the_untaken_and_what_waits_for_the_role(queue):
     found = board(queue.workload(), NOW)
     assert sorted(i for r in of_person(found, "z", SETTINGS) for i in ids(r)) == [3, 4, 7]
@@ -112,6 +117,7 @@ def shown(store, now, width=80):
     return console.file.getvalue()
 
 
+@one_database
 def test_eighty_columns_with_words(queue):
     text = shown(queue, LATE)
     assert all(len(line) <= 80 for line in text.splitlines())
@@ -122,6 +128,7 @@ def test_eighty_columns_with_words(queue):
     assert order == sorted(order)
 
 
+@one_database
 def test_an_empty_board(store):
     assert "Ни у кого ничего нет" in shown(store, NOW)
 

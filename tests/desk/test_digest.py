@@ -18,6 +18,8 @@ from tests.desk.test_states import GOOD
 from tests.rig import otklik, rig
 from tests.store.build import EMERGENCY, NOW, PLAIN, comment, landing, see
 
+one_database = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+"""For what is the same on both; a few tests of this file run on both."""
 MORNING = NOW.replace(hour=6, minute=0)  # 09:00 in Moscow, a Tuesday
 MINUTE = timedelta(minutes=1)
 EVERY_DAY = 'hours: {mon-sun: "00:00-24:00"}, holidays: none'
@@ -51,6 +53,7 @@ def queue(store):
     return store
 
 
+@one_database
 def test_what_a_division_may_see_and_no_more(queue):
     settings = configured()
     found = digest.compose(queue, settings.divisions[0], settings, NAMES, NOW + timedelta(minutes=10))
@@ -65,6 +68,7 @@ def test_what_a_division_may_see_and_no_more(queue):
         assert secret not in found.body, secret
 
 
+@one_database
 def test_only_so_many_are_listed(store):
     see(store)
     store.land(landing(*(Judged(comment(n), PLAIN, {}) for n in range(1, 31))), NOW)
@@ -88,6 +92,7 @@ def test_a_slot_is_a_time_of_a_working_day():
     assert digest.slot_of(at, parse("desk: {digest: []}")) is None
 
 
+@one_database
 def test_once_for_each_slot_however_often_collect_runs(queue):
     with receiver() as mail, receiver() as chat:
         settings = configured([mail.url, chat.url])
@@ -123,6 +128,7 @@ def test_a_channel_that_fails_is_tried_again_and_holds_up_no_other(queue):
         assert len(good.heard) == 1 and len(bad.heard) == 2
 
 
+@one_database
 def test_what_a_dead_program_may_have_sent_is_not_sent_again(queue):
     with receiver() as mail:
         settings = configured([mail.url])
@@ -131,6 +137,7 @@ def test_what_a_dead_program_may_have_sent_is_not_sent_again(queue):
         assert digest.send_due(queue, settings, NAMES, MORNING + timedelta(hours=1)) == [] and not mail.heard
 
 
+@one_database
 def test_nothing_to_tell_is_told_to_nobody(store):
     see(store)
     with receiver() as mail:
@@ -172,6 +179,7 @@ def test_the_command(tmp_path, sqlite_url):
         assert "подразделения «x» в настройках нет" in run("digest", "--division", "x").err
 
 
+@one_database
 def test_collect_sends_what_is_due_and_ends_blockings_whose_term_is_over(store_url, capsys):
     """Both hang on a run of the whole program, by the real clock."""
     now = datetime.now(UTC)

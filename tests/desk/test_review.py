@@ -24,6 +24,8 @@ from store.admin import verify
 from store.values import Judged, Place
 from tests.store.build import EMERGENCY, NOW, PLAIN, THANKS, comment, landing, see
 
+one_database = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+"""For what is the same on both; a few tests of this file run on both."""
 SETTINGS = parse(
     """
 people:
@@ -124,6 +126,7 @@ def test_two_hundred_messages_with_a_key_or_two_each_and_the_same_work_for_each(
     assert verify(sqlite_url) == []
 
 
+@one_database
 def test_a_person_corrects_and_the_proposal_follows(store):
     fill(store, PLAIN)
     review = session(store)
@@ -142,6 +145,7 @@ def test_a_person_corrects_and_the_proposal_follows(store):
     assert log(store, "1") == ["correct", "correct", "correct", "route"]
 
 
+@one_database
 def test_a_russian_layout_works_as_well(store):
     fill(store, PLAIN)
     review = session(store)
@@ -151,6 +155,7 @@ def test_a_russian_layout_works_as_well(store):
     assert review.over
 
 
+@one_database
 def test_refusing_needs_a_ground_and_the_marked_one_comes_first(store):
     fill(store, REFUSE, PLAIN)
     review = session(store)
@@ -165,6 +170,7 @@ def test_refusing_needs_a_ground_and_the_marked_one_comes_first(store):
     assert (store.message("1")["status"], store.desk("1")["case"]["ground"]) == ("closed", "threat")
 
 
+@one_database
 def test_an_emergency_goes_to_a_second_person_and_back(store):
     fill(store, EMERGENCY, PLAIN)
     review = session(store)
@@ -182,6 +188,7 @@ def test_an_emergency_goes_to_a_second_person_and_back(store):
     assert store.message("1")["status"] == "closed"
 
 
+@one_database
 def test_emergency_yes_is_a_persons_word_with_an_alert(store):
     fill(store, PLAIN)
     review = session(store)
@@ -192,6 +199,7 @@ def test_emergency_yes_is_a_persons_word_with_an_alert(store):
     assert log(store, "1") == ["correct", "correct"]
 
 
+@one_database
 def test_nothing_needed_closes_it(store):
     fill(store, PLAIN, THANKS)
     review = session(store)
@@ -201,6 +209,7 @@ def test_nothing_needed_closes_it(store):
     assert session(store, every=True).offer["id"] == "2"
 
 
+@one_database
 def test_blocking_asks_for_a_ground_and_a_term(store):
     fill(store, PLAIN)
     review = session(store)
@@ -216,6 +225,7 @@ def test_blocking_asks_for_a_ground_and_a_term(store):
 
 
 @pytest.mark.parametrize("keys", [["enter"], ["r", "1"], ["n"], ["s"]])
+@one_database
 def test_undo_is_a_step_of_its_own(store, keys):
     fill(store, PLAIN, PLAIN)
     review = session(store)
@@ -227,6 +237,7 @@ def test_undo_is_a_step_of_its_own(store, keys):
     assert store.message("1")["status"] == "routed"
 
 
+@one_database
 def test_what_an_executor_has_begun_is_not_taken_back(store):
     fill(store, PLAIN)
     review = session(store)
@@ -295,6 +306,7 @@ def test_a_hold_runs_out_and_then_the_version_tells(store, store_url):
         assert len(store.desk("1")["log"]) == 1
 
 
+@one_database
 def test_words_that_changed_meanwhile_are_shown_before_anything_is_done(store):
     fill(store, PLAIN)
     review = session(store)
@@ -304,6 +316,7 @@ def test_words_that_changed_meanwhile_are_shown_before_anything_is_done(store):
     assert review.offer["text"] == "Горит дом!" and store.message("1")["status"] == "new"
 
 
+@one_database
 def test_a_message_that_its_author_deleted_meanwhile_goes_away(store):
     fill(store, PLAIN, PLAIN)
     review = session(store)
@@ -312,6 +325,7 @@ def test_a_message_that_its_author_deleted_meanwhile_goes_away(store):
     assert review.failed and review.offer["id"] == "2"
 
 
+@one_database
 def test_only_an_administrator_reviews(store):
     with pytest.raises(Refused, match="это делает администратор"):
         session(store, "cur")
@@ -319,6 +333,7 @@ def test_only_an_administrator_reviews(store):
         session(store, "nobody")
 
 
+@one_database
 def test_an_empty_queue_is_looked_at_again(store):
     see(store)
     clock = Clock()
@@ -332,6 +347,7 @@ def test_an_empty_queue_is_looked_at_again(store):
     assert review.offer["id"] == "1"
 
 
+@one_database
 def test_keys_that_are_none_change_nothing(store):
     fill(store, PLAIN)
     review = session(store)
