@@ -98,7 +98,7 @@ def add_to(queue: typer.Typer, open_gate: OpenGate) -> None:
         state, now = current(), utc_now()
         with state.store() as store:
             found = desk_blocks.lift_due(store, state.settings, now) if lift else store.blocks(due=now if due else None)
-            store.saw(who(by), [b["message_id"] for b in found], "blocks", now)
+            store.saw(who(by), [b["message_id"] for b in found], "list", now)
             titles = {(s.page.network, s.page.id): s.page.title for s in store.page_states()}
         if as_json:
             emit(found)
