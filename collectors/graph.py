@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 BATCH = 50  # calls in one batch request: the most Meta takes
 FULL = 95.0  # per cent of a limit from which we wait
 FULL_PAUSE = 300.0  # seconds to wait when Meta does not say how long
-_ID = re.compile(r"[\w.\-]{1,200}")
+_ID = re.compile(r"[\w.\-]{1,200}", re.ASCII)
 
 _LIMITS = {4, 17, 32, 341, 613, *range(80000, 80015)}
 _LATER = {1, 2}
@@ -299,9 +299,13 @@ class GraphClient:
             self.manners.hold(wait or FULL_PAUSE)
 
 
+def is_id(value: Any) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
 def edge(answer: Mapping[str, Any]) -> Slice[dict[str, Any]]:
     """One page of an edge; objects without an id can't be told apart and are left out."""
-    items = [r for r in rows(answer.get("data")) if isinstance(r.get("id"), str) and r["id"]]
+    items = [r for r in rows(answer.get("data")) if is_id(r.get("id"))]
     return Slice(items, total_count(answer), answer)
 
 
@@ -325,7 +329,7 @@ def _shaped(answer: Any) -> bool:
     """An object has its id, an edge its data: without either nonsense would pass for "nothing there"."""
     if not isinstance(answer, dict):
         return False
-    return bool(isinstance(answer.get("id"), str) and answer["id"]) or isinstance(answer.get("data"), list | dict)
+    return is_id(answer.get("id")) or isinstance(answer.get("data"), list | dict)
 
 
 def _what(path: str) -> str:
@@ -356,7 +360,8 @@ def check_token(client: GraphClient, rights: Sequence[str]) -> Iterator[Check]:
         yield Check("права токена", None, f"{client.title} не сказала, какие у токена права ({e.code or 'нет ответа'})")
     else:
         yield _lifetime(name, data, now, client.guide)
-        have = {clean(s) for s in data.get("scopes") or () if isinstance(s, str)}
+        told = data.get("scopes")
+        have = set(map(clean, told)) if isinstance(told, list) else set()
         missing = [r for r in rights if r not in have]
         detail = f"нет прав: {', '.join(missing)}" if missing else ", ".join(rights)
         yield Check("права токена", not missing, detail, "получите токен с этими правами" if missing else "")

@@ -157,7 +157,7 @@ class InstagramCollector(Collector):
             page_id=page.id,
             published_at=moment(raw.get("timestamp")),
             counter=whole(raw.get("comments_count")),
-            url=clean(raw.get("permalink")) or page.url,
+            url=link if (link := clean(raw.get("permalink"))).startswith("https://") else page.url,
             text=clean(raw.get("caption")),
             closed=raw.get("is_comment_enabled") is False,
         )

@@ -32,7 +32,7 @@ from collectors.contract import (
 )
 from collectors.raw import clean, mapping, rows, whole
 from collectors.when import from_text
-from collectors.x_client import GUIDE, MOST, Found, XClient
+from collectors.x_client import GUIDE, MOST, Found, XClient, is_id
 from settings import ConfigError, XNetwork
 from store.values import Attachment, Author, Comment, Outcome, PageRef, Post
 
@@ -303,7 +303,7 @@ class _Turn:
 def history(raw: Raw) -> tuple[str, ...]:
     """Every id a post has had: an edit makes a new one."""
     found = raw.get("edit_history_tweet_ids") or raw.get("edit_history_post_ids")
-    ids = [i for i in found if isinstance(i, str) and i.isdecimal()] if isinstance(found, list) else []
+    ids = [i for i in found if is_id(i)] if isinstance(found, list) else []
     return (*ids, raw["id"])
 
 

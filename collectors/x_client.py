@@ -8,6 +8,7 @@ newer one as soon as X refuses or ignores it (`networks.x.vocabulary` settles it
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class XClient:
     def user(self, path: str) -> Mapping[str, Any]:
         """A user by "users/by/username/NAME" or "users/ID"."""
         data = mapping(self._call(path, {"user.fields": "name,username"}, 1, _one).get("data"))
-        if not isinstance(data.get("id"), str) or not data["id"].isdecimal():
+        if not is_id(data.get("id")):
             raise Gone(f"{TITLE}: такой страницы нет", code="404")
         return data
 
@@ -129,7 +130,7 @@ class XClient:
         answer = self._worded(path, params, most)
         problems = rows(answer.get("errors"))
         absent = {clean(p.get("resource_id") or p.get("value")) for p in problems if _kind(p) == "resource-not-found"}
-        posts = [p for p in rows(answer.get("data")) if isinstance(p.get("id"), str) and p["id"].isdecimal()]
+        posts = [p for p in rows(answer.get("data")) if is_id(p.get("id"))]
         meta, includes = mapping(answer.get("meta")), mapping(answer.get("includes"))
         counted = whole(meta.get("result_count"))
         more = meta.get("next_token")
@@ -198,6 +199,11 @@ class XClient:
         if found is None:
             raise Retry(f"ответ не похож на ответ сети {TITLE}")
         return mapping(answer), found
+
+
+def is_id(value: Any) -> bool:
+    """Numbers above 2**53, so they travel as texts."""
+    return isinstance(value, str) and re.fullmatch(r"[0-9]{1,25}", value) is not None
 
 
 def as_error(status: int, answer: Mapping[str, Any], headers: Mapping[str, str]) -> CollectError | Retry:
