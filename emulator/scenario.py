@@ -193,6 +193,11 @@ def parse(text: str, name: str = "scenario.yaml") -> ScenarioModel:
     return model
 
 
+def _built_in(network: str | None) -> Path:
+    own = DEMO.with_name(f"{network}.yaml")
+    return own if network is not None and own.exists() else DEMO
+
+
 def load(
     scenario: str | Path | None = None,
     *,
@@ -201,12 +206,13 @@ def load(
     start: float | None = None,
     frozen: bool | None = None,
 ) -> World:
-    """The world of a scenario file (None: the built-in demo), its clock at `at` (or the scenario's own `begin`).
+    """The world of a scenario file, its clock at `at` (or the scenario's own `begin`). None: the built-in one of the
+    network, `scenarios/<network>.yaml`, or the demo's as this network would show it.
 
     Without a `start` the zero is chosen so that the last mark falls on the present: moving on to it brings the world's
     clock to the real time, and nothing is ever dated in the future.
     """
-    path = DEMO if scenario is None else Path(scenario)
+    path = _built_in(network) if scenario is None else Path(scenario)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(
