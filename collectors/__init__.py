@@ -113,8 +113,9 @@ def make(
         raise ConfigError(f"{settings.where('networks')}: сеть {name} не описана; добавьте networks.{name}")
     config = settings.networks[name]
     if config.token is None and cls.needs_token:
+        how = f" (как получить: docs/ru/{name}-token.md)" if name in BUILTIN else ""
         raise SecretError(
-            f'{settings.where("networks", name)}: не задан token; впишите token: "${{{name.upper()}_TOKEN}}"'
+            f'{settings.where("networks", name)}: не задан token; впишите token: "${{{name.upper()}_TOKEN}}"{how}'
         )
     gate = Gate.open(config, cls, where=lambda key: settings.where("networks", name, key))
     manners = Manners(
