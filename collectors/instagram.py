@@ -73,7 +73,7 @@ class InstagramCollector(Collector):
         deletions=True,
         reply=True,
         attachments=False,
-        cost="бесплатно; предел за час зависит от числа читателей страницы",
+        cost="бесплатно; предел за сутки зависит от числа читателей страницы",
         note="своя страница; чужая — через instaloader на свой риск; принадлежит Meta (запрещена в РФ)",
     )
 
