@@ -74,6 +74,7 @@ class TelegramStream:
             now = self._client.now()
             _note_hole(state, now)
             state["fetched"], state["pages"] = now.isoformat(), sorted(self._pages())
+            forget_albums(state, now.timestamp())
             found = [u for u in updates if whole(u.get("update_id")) is not None]
             if found:
                 state["offset"] = max(u["update_id"] for u in found) + 1
@@ -150,13 +151,16 @@ def _note_hole(state: dict[str, Any], now: datetime) -> None:
 
 
 def remember(state: dict[str, Any], what: str, key: str, value: Any) -> None:
-    """Keep a note in the state: the last `REMEMBERED` threads; albums as long as their author may edit them."""
+    """Keep a note in the state, the last `REMEMBERED` ones of its sort."""
     notes = state.setdefault(what, {})
     notes.pop(key, None)
     notes[key] = value
-    if what == "albums":
-        newest = max((whole(mapping(n).get("date")) or 0 for n in notes.values()), default=0)
-        for old in [k for k, n in notes.items() if (whole(mapping(n).get("date")) or 0) < newest - EDITABLE]:
-            del notes[old]
     while len(notes) > REMEMBERED:
         notes.pop(next(iter(notes)))
+
+
+def forget_albums(state: dict[str, Any], now: float) -> None:
+    """Albums are remembered as long as their author may edit them (`now`: seconds since 1970)."""
+    notes = state.get("albums", {})
+    for key in [k for k, n in notes.items() if (whole(mapping(n).get("date")) or 0) < now - EDITABLE]:
+        del notes[key]

@@ -248,6 +248,10 @@ def test_an_album_is_one_comment_also_after_an_edit(sqlite_url: str) -> None:
         album = stored(p)[900]
         assert album["text"] == "Четыре ямы" and len(album["attachments"]) == 3
         assert not {901, 902} & set(stored(p))
+        assert "Олег" in json.dumps(p.store.inbox_state(f"telegram:{BOT_ID}"), ensure_ascii=False)
+        p.world.advance(49 * 3600)
+        p.collect()
+        assert "Олег" not in json.dumps(p.store.inbox_state(f"telegram:{BOT_ID}"), ensure_ascii=False)
 
 
 def test_service_messages_are_nobodys_and_unknown_kinds_are_somebodys(sqlite_url: str) -> None:
