@@ -44,6 +44,7 @@ from console import (
 from desk import (
     answer_commands,
     block_commands,
+    notice_commands,
     privacy_commands,
     publish_commands,
     queue_commands,
@@ -1009,6 +1010,7 @@ def answer_tools() -> Any:
 
 
 answer_commands.add_to(queue_app, answer_tools)
+notice_commands.add_to(queue_app, open_outlet, answer_tools)
 
 
 # --- setting up, trying out -------------------------------------------------------------------------------------------

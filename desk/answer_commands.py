@@ -53,11 +53,11 @@ def add_to(queue: typer.Typer, tools: Any) -> None:
         with state.store() as store:
             message = store.message(id)
             if template:
-                own = _filled(message, tools(), template, fields, answer=own, until=end, condition=condition)
+                own = filled(message, tools(), template, fields, answer=own, until=end, condition=condition)
             _check_set(fields, template)
             args = {"text": own, "kind": kind, "until": end, "condition": condition}
             if dry_run:
-                return _preview(store, tools(), message, args, as_json)
+                return preview(store, tools(), message, args, as_json)
             from desk.answers import check_current
             from desk.work import act
 
@@ -109,10 +109,10 @@ def add_to(queue: typer.Typer, tools: Any) -> None:
         with state.store() as store:
             message = store.message(id)
             if own is None:
-                own = _filled(message, known, "redirect", fields, body=body)
+                own = filled(message, known, "redirect", fields, body=body)
             _check_set(fields, "redirect" if text is None and file is None else None)
             if dry_run:
-                return _preview(store, known, message, {"text": own, "kind": "redirect", "body": body}, as_json)
+                return preview(store, known, message, {"text": own, "kind": "redirect", "body": body}, as_json)
             step = {"body": body, "text": own, "by": who(by), "now": utc_now(), "even_so": even_so}
             done = send_on(store, state.settings, known, id, **step)
         if as_json:
@@ -140,14 +140,14 @@ def _check_set(fields: Sequence[str] | None, template: str | None) -> None:
         raise ConfigError("--set задаёт поля шаблона; добавьте --template или уберите его")
 
 
-def _filled(message: Mapping[str, Any], known: Known, kind: str, pairs: Sequence[str] | None, **said: Any) -> str:
+def filled(message: Mapping[str, Any], known: Known, kind: str, pairs: Sequence[str] | None, **said: Any) -> str:
     from desk.templates import fields_of, fill, given
 
     settings = current().settings
     return fill(kind, fields_of(message, settings, titles=known.titles(), **said), settings, given(list(pairs or ())))
 
 
-def _preview(store: Any, known: Known, message: Mapping[str, Any], args: Mapping[str, Any], as_json: bool) -> None:
+def preview(store: Any, known: Known, message: Mapping[str, Any], args: Mapping[str, Any], as_json: bool) -> None:
     from desk.answers import check
     from desk.text import plain
 

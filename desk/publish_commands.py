@@ -53,7 +53,7 @@ def add_to(queue: typer.Typer, open_outlet: OpenOutlet) -> None:
             if dry_run:
                 return _preview(store, ids, cluster, pending, as_json)
             with open_outlet(state.settings, store) as outlet:
-                code = _tell(_outcomes(store, outlet, ids, cluster, pending, who(by), version), as_json)
+                code = tell(_outcomes(store, outlet, ids, cluster, pending, who(by), version), as_json)
         finish(code)
 
     queue.command("publish")(publish)
@@ -109,7 +109,7 @@ def _outcomes(
             yield Waiting(id, str(e), e.exit_code)
 
 
-def _tell(found: Iterable[Outcome | Member], as_json: bool) -> int:
+def tell(found: Iterable[Outcome | Member], as_json: bool) -> int:
     """Print each as it comes; the exit code: 0 when all of it is published."""
     from desk.publishing import Handed, Member, Published
 
@@ -174,10 +174,10 @@ def _state(message: Any) -> str:
 
 
 def _preview(store: Store, ids: Sequence[str], cluster: bool, pending: bool, as_json: bool) -> None:
-    from desk.publishing import preview
+    from desk.publishing import preview as would_send
 
     rows = [p.message_id for p in store.unfinished()] if pending else ids
-    found = [one for id in rows for one in preview(store, current().settings, id, cluster=cluster)]
+    found = [one for id in rows for one in would_send(store, current().settings, id, cluster=cluster)]
     if as_json:
         return emit(found)
     from desk.text import link, plain

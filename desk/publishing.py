@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from desk.checks.personal import speaks_to
 from desk.states import Case, Refusal, load
-from desk.verbs import apply
+from desk.verbs import NOTICES, apply
 from desk.work import Refused, act, case_of, facts_of, known_actor
 from settings import LOCKED, PARTLY, OtklikError, Settings, scrub
 from store.values import Answer, Author, ByHand, PageRef, Publication, Receipt, utcnow
@@ -99,6 +99,38 @@ def publish(
         return _Publishing(store, settings, outlet, clock).run(id, by, version)
 
 
+def notify(
+    store: Store,
+    settings: Settings,
+    outlet: Outlet,
+    id: str,
+    kind: str,
+    text: str,
+    *,
+    by: str,
+    clock: Callable[[], datetime] = utcnow,
+) -> Outcome:
+    """Publish a notice that the author is owed (clauses 7.1, 7.9), with the same care; one under way is finished."""
+    with alone(store, id):
+        id = str(store.message(id)["id"])
+        underway = {p.n: p for p in store.publications(id) if p.state in UNDERWAY}
+        rows = [r for r in store.desk(id)["replies"] if r["kind"] == kind and r["state"] == "approved"]
+        row = next((r for r in rows if r["n"] in underway), None) or next((r for r in rows if r["text"] == text), None)
+        if row is None:
+            act(store, settings, id, "notify", {"kind": kind, "text": text}, by=by, now=clock())
+            n = store.desk(id)["replies"][-1]["n"]
+        else:
+            n = row["n"]
+            act_now = known_actor(settings, by, clock())
+            message, desk = store.message(id), store.desk(id)
+            case = case_of(message, desk["case"], settings)
+            refused = apply(case, facts_of(message), "notify", act_now, {"kind": kind}, clock(), settings)
+            if isinstance(refused, Refusal):
+                raise Refused(f"сообщение {id}: {refused.sentence}")
+        work = _Publishing(store, settings, outlet, clock)
+        return work.send(store.message(id), store.desk(id), n, by, None, kind)
+
+
 def alone(store: Store, id: str) -> Any:
     """The lock of whoever publishes this message; `Busy` when somebody else does."""
     lock = store.try_lock(f"publish:{id}")
@@ -114,7 +146,9 @@ def resume(
     for left in store.unfinished():
         try:
             with alone(store, left.message_id):
-                yield _Publishing(store, settings, outlet, clock).run(left.message_id, left.by, None, begun=left)
+                work = _Publishing(store, settings, outlet, clock)
+                if not work.outdated(left):
+                    yield work.run(left.message_id, left.by, None, begun=left)
         except Busy:
             continue
         except OtklikError as e:
@@ -128,17 +162,43 @@ class _Publishing:
         self.outlet = outlet
         self.clock = clock
 
+    def outdated(self, p: Publication) -> bool:
+        """A notice that the answer has overtaken is not sent any more; whether it went out then does not matter."""
+        desk = self.store.desk(p.message_id)
+        kind = next((r["kind"] for r in desk["replies"] if r["n"] == p.n), None)
+        if kind not in NOTICES or kind in load(desk["case"]).owed:
+            return False
+        self.store.drop_publication(p.message_id, p.n, self.clock())
+        return True
+
     def run(self, id: str, by: str, version: int | None, begun: Publication | None = None) -> Outcome:
         message, desk = self.store.message(id), self.store.desk(id)
         id = str(message["id"])
         case = case_of(message, desk["case"], self.settings)
+        kinds = {r["n"]: r["kind"] for r in desk["replies"]}
+        notice = kinds[begun.n] if begun is not None and kinds[begun.n] in NOTICES else None
         # Whose right counts is decided when the person decides: an absence may end before a network comes back.
         person = known_actor(self.settings, by, begun.at if begun else self.clock())
-        refused = apply(case, facts_of(message), "publish", person, {}, self.clock(), self.settings)
+        verb, args = ("notify", {"kind": notice}) if notice else ("publish", {})
+        refused = apply(case, facts_of(message), verb, person, args, self.clock(), self.settings)
         if isinstance(refused, Refusal):
             raise Refused(f"сообщение {id}: {refused.sentence}")
+        if notice is not None and begun is not None:
+            return self.send(message, desk, begun.n, by, version, notice)
         assert case.reply is not None  # an approved case has one
-        n = case.reply.n
+        return self.send(message, desk, case.reply.n, by, version)
+
+    def send(
+        self,
+        message: Mapping[str, Any],
+        desk: Mapping[str, Any],
+        n: int,
+        by: str,
+        version: int | None,
+        notice: str | None = None,
+    ) -> Outcome:
+        """Publish reply `n`; `notice`: which one it is, None for an answer."""
+        id = str(message["id"])
         text = next(r["text"] for r in desk["replies"] if r["n"] == n)
         known = {p.n: p for p in self.store.publications(id)}
         begun = known.get(n)
@@ -151,9 +211,11 @@ class _Publishing:
         assert isinstance(answer, Answer)
         p = self.store.intend(id, n, answer.guid, by=by, now=self.clock(), version=version)
         besides = frozenset(q.receipt.external_id for q in known.values() if q.n != n and q.receipt is not None)
-        return self._deliver(p, answer, besides, message["url"])
+        return self._deliver(p, answer, besides, message["url"], notice)
 
-    def _deliver(self, p: Publication, answer: Answer, besides: frozenset[str], link: str) -> Outcome:
+    def _deliver(
+        self, p: Publication, answer: Answer, besides: frozenset[str], link: str, notice: str | None
+    ) -> Outcome:
         """From a committed intention to the step."""
         id, n = p.message_id, p.n
         try:
@@ -181,8 +243,9 @@ class _Publishing:
             self.store.troubled(id, n, scrub(str(e)), self.clock())
             return Waiting(id, str(e), e.exit_code)
         person = known_actor(self.settings, p.by, p.at)
-        done = {"url": receipt.url}
-        message = act(self.store, self.settings, id, "publish", done, by=p.by, now=self.clock(), actor=person)
+        verb, done = ("notify", {"kind": notice, "n": n}) if notice else ("publish", {})
+        said = {**done, "url": receipt.url}
+        message = act(self.store, self.settings, id, verb, said, by=p.by, now=self.clock(), actor=person)
         return Published(id, receipt.url, message)
 
 

@@ -144,17 +144,6 @@ def extend(
     _step(ids, "extend", by, as_json, version, until=day_or_time(until), reason=reason)
 
 
-def notify(
-    ids: Ids,
-    kind: Annotated[str, typer.Option("--kind", help="acknowledgement (принято) или extension (срок продлён).")],
-    url: Annotated[str | None, typer.Option("--url", help="Ссылка на извещение.")] = None,
-    by: By = None,
-    as_json: Json = False,
-) -> None:
-    """Записать, что автора известили (администратор, пункт 7.1, 7.9)."""
-    _step(ids, "notify", by, as_json, kind=kind, url=url)
-
-
 def refuse(
     ids: Ids,
     ground: Annotated[str, typer.Option("--ground", help="incorrect, unintelligible, harm, obscene, threat.")],
@@ -232,7 +221,7 @@ def _earlier_answer(of: str) -> None:
 
 
 _COMMANDS = (
-    accept, route, return_, recall, begin, part, rework, extend, notify, repeat, refuse, deny, close, reopen, history,
+    accept, route, return_, recall, begin, part, rework, extend, repeat, refuse, deny, close, reopen, history,
 )  # fmt: skip
 
 

@@ -318,11 +318,17 @@ def _repeat(ask: _Ask) -> _Done:
 
 
 def _notify(ask: _Ask) -> _Done:
+    """With `text` the notice is only kept, for the program to publish; it is given when that is out (`n`, `url`)."""
     kind = ask.one_of("kind", NOTICES, "извещение")
     if kind not in ask.case.owed:
         raise _No(f"извещать об этом автора не нужно: {NOTICES[kind]}")
+    if ask.args.get("text") is not None:
+        text = ask.words("text", "текст извещения", MAX_TEXT)
+        n = ask.case.replies + 1
+        return _Done(replace(ask.case, replies=n), None, {"kind": kind, "n": n}, text)
     url = str(ask.args.get("url") or "").strip()[:MAX_REASON] or None
-    return _Done(replace(ask.case, owed=tuple(o for o in ask.case.owed if o != kind)), None, {"kind": kind, "url": url})
+    details = {"kind": kind, "url": url, "n": ask.args.get("n")}
+    return _Done(replace(ask.case, owed=tuple(o for o in ask.case.owed if o != kind)), None, details)
 
 
 def _refuse(ask: _Ask) -> _Done:

@@ -108,6 +108,7 @@ def _time(value: datetime | str) -> datetime:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
+_NEW_STATES = {"part": "part", "redirect": "approved", "join": "approved", "notify": "approved"}
 _REPLY_STATES = {"approve": "approved", "rework": "rework", "publish": "published"}
 
 
@@ -116,10 +117,15 @@ def _kept(step: Step) -> DeskStep:
     case, new, moved = step.case, None, None
     if step.text is not None:
         kind = case.reply.kind if case.reply is not None and step.verb != "part" else "part"
-        state = {"part": "part", "redirect": "approved", "join": "approved"}.get(step.verb, "draft")
+        kind = step.details["kind"] if step.verb == "notify" else kind
+        state = {"part": "part", "redirect": "approved", "join": "approved", "notify": "approved"}.get(
+            step.verb, "draft"
+        )
         new = NewReply(case.replies, kind, state, step.text)
     elif step.verb in _REPLY_STATES and case.reply is not None:
         moved = ReplyMoved(case.reply.n, _REPLY_STATES[step.verb], step.details.get("url"))
+    elif step.verb == "notify" and step.details.get("n"):
+        moved = ReplyMoved(step.details["n"], "published", step.details.get("url"))
     return DeskStep(
         verb=step.verb,
         source=step.source,

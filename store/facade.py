@@ -292,6 +292,9 @@ class Store:
     def troubled(self, id: str, n: int, problem: str, now: datetime, *, by_hand: bool = False) -> None:
         publishing.troubled(self._db, id, n, problem, now, by_hand=by_hand)
 
+    def drop_publication(self, id: str, n: int, now: datetime) -> None:
+        publishing.drop(self._db, id, n, now)
+
     def publications(self, id: str) -> list[Publication]:
         return publishing.of_message(self._db, id)
 

@@ -74,6 +74,11 @@ def troubled(db: Database, id_: str, n: int, problem: str, now: datetime, *, by_
     _move(db, id_, n, now, ("intended",) if by_hand else ("intended", "sent"), values)
 
 
+def drop(db: Database, id_: str, n: int, now: datetime) -> None:
+    """Nobody needs it any more: whatever the network has of it stays as it is, nothing is sent."""
+    _move(db, id_, n, now, ("intended", "sent", "seen"), {"state": "done"})
+
+
 def _said(receipt: Receipt) -> dict[str, Any]:
     told = {"external_id": receipt.external_id, "url": clean(receipt.url)}
     return told | ({"published_at": utc(receipt.published_at)} if receipt.published_at else {})

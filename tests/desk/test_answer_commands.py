@@ -96,6 +96,27 @@ def test_interim_and_redirect_by_template(rig):
     assert refused.code == 2 and "п. 7.12" in refused.err
 
 
+def test_notices_by_template(rig):
+    id = rig.asked(answer=None)
+    otklik("queue", "accept", id, "--by", "adm")
+    said = ("queue", "notify", id, "--kind", "acknowledgement")
+    shown = otklik(*said, "--dry-run")
+    assert shown.code == 0 and f"номер {id}. Ответим здесь же до" in " ".join(shown.out.split())
+    assert otklik(*said, "--send", "--by", "z").code == 2
+    done = otklik(*said, "--send", "--by", "adm", "--json")
+    assert (done.code, done.json[0]["outcome"]) == (0, "published")
+    assert otklik(*said, "--send", "--by", "adm").code == 2  # once is enough
+    day = (datetime.now(UTC) + LATER * 5).date()
+    otklik("queue", "extend", id, "--until", day.isoformat(), "--reason", "ждём щебень", "--by", "adm")
+    assert otklik("queue", "notify", id, "--kind", "extension", "--send", "--by", "adm").code == 0
+    texts = [e["text"] for e in rig.world.ledger() if e["own"] and e["parent"] == rig.store.message(id)["external_id"]]
+    assert len(texts) == 2 and f"ждём щебень. Ответим до {day:%d.%m.%Y}." in texts[1]
+    for wrong in (["--kind", "thanks", "--send"], ["--kind", "extension", "--text", "x"],
+                  ["--kind", "extension", "--send", "--url", "https://vk.com/x"]):  # fmt: skip
+        answered = otklik("queue", "notify", id, *wrong, "--by", "adm")
+        assert answered.code == 2 and answered.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [

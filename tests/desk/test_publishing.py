@@ -391,3 +391,59 @@ def test_an_interim_answer_to_all_keeps_everybody_waiting_for_the_final_one(one)
         message = one.store.message(id)
         assert (message["status"], message["division"]) == ("in_work", "zhkh")
         assert datetime.fromisoformat(message["deadlines"]["answer"]) == until
+
+
+# --- notices ----------------------------------------------------------------------------------------------------------
+
+
+def notify(rig, id, text="Ваше сообщение принято.", by="adm"):
+    with rig.outlet() as outlet:
+        return publishing.notify(rig.store, rig.settings, outlet, id, "acknowledgement", text, by=by)
+
+
+def test_an_acknowledgement_is_published_and_recorded(rig):
+    id = rig.asked(answer=None)
+    with pytest.raises(Refused, match="не нужно"):
+        notify(rig, id)
+    rig.step(id, "accept")
+    done = notify(rig, id)
+    assert isinstance(done, Published) and done.message["status"] == "accepted"
+    assert rig.store.desk(id)["case"]["owed"] == [] and len(rig.written("Ваше сообщение принято.")) == 1
+    (reply,) = rig.store.desk(id)["replies"]
+    assert (reply["kind"], reply["state"], reply["url"]) == ("acknowledgement", "published", done.url)
+    with pytest.raises(Refused, match="не нужно"):
+        notify(rig, id)
+    rig.approve(id)  # the answer comes after it, under the same comment
+    assert isinstance(rig.publish(id), Published)
+    assert [p.n for p in rig.store.publications(id)] == [1, 2] and verify(rig.url) == []
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_notice_of_a_dead_run_is_published_once(one, monkeypatch, step):
+    id = one.asked(answer=None)
+    one.step(id, "accept")
+    break_at(monkeypatch, step, after=True)
+    with pytest.raises(Killed):
+        notify(one, id)
+    one.step(id, "route", to=["zhkh"])  # work goes on meanwhile
+    one.resume()
+    if "acknowledgement" in one.store.desk(id)["case"]["owed"]:
+        assert step == "act"  # it had only been written down
+        notify(one, id)
+    assert len(one.written("Ваше сообщение принято.")) == 1
+    assert one.store.desk(id)["case"]["owed"] == [] and one.store.unfinished() == []
+
+
+def test_a_notice_under_way_holds_up_no_answer(one, monkeypatch):
+    id = one.asked(answer=None)
+    one.step(id, "accept")
+    one.strike("wall.getComments:hollow")
+    assert isinstance(notify(one, id), Waiting)
+    one.approve(id)
+    one.step(id, "rework", reason="короче")
+    one.step(id, "draft", "z", kind="final", text=TEXT)
+    one.step(id, "approve")
+    one.strike("")
+    assert isinstance(one.publish(id), Published) and len(one.written()) == 1
+    assert one.resume() == [] and one.store.unfinished() == []  # the answer has overtaken it
+    assert len(one.written("Ваше сообщение принято.")) == 1
