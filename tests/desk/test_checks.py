@@ -7,18 +7,18 @@ import pytest
 from desk.checks import ERROR, Draft, examine
 from desk.checks.dates import dates, names_term
 from desk.checks.personal import speaks_to
-from tests.desk.answers import BAD, CASES, FRIDAY, GOOD
+from tests.desk.answers import BAD, CASES, FRIDAY, GOOD, HELD_OUT, HELD_OUT_GOOD
 
 
 def spoken(case) -> set[str]:
     return {f.check for f in examine(case.draft)}
 
 
-def measure() -> tuple[float, float, list[str]]:
+def measure(cases=CASES) -> tuple[float, float, list[str]]:
     """Precision and recall over (answer, check), and the differences."""
     hit = false = missed = 0
     told = []
-    for case in CASES:
+    for case in cases:
         got = spoken(case)
         hit += len(got & case.wanted)
         false += len(got - case.wanted)
@@ -98,6 +98,7 @@ def test_hostile_texts_break_no_check():
 
 
 if __name__ == "__main__":
-    precision, recall, told = measure()
-    print(f"answers {len(CASES)} (good {len(GOOD)}), precision {precision:.2f}, recall {recall:.2f}")
-    print("\n".join(told))
+    for name, cases, right in (("known", CASES, GOOD), ("held out", HELD_OUT, HELD_OUT_GOOD)):
+        precision, recall, told = measure(cases)
+        print(f"{name}: answers {len(cases)} (good {len(right)}), precision {precision:.2f}, recall {recall:.2f}")
+        print("\n".join(f"  {line}" for line in told))
