@@ -1,7 +1,7 @@
 """`make soak`: the long runs of the proofs, on both databases. Small ones are in `make test`.
 
-python -m tests.soak [kills|overlap|publish|schedules|faults|clocks|spikes]… [--kills N] [--runs N] [--schedules N]
-                     [--days N] [--database KIND]
+python -m tests.soak [kills|overlap|publish|schedules|faults|clocks|spikes|hours]… [--kills N] [--runs N]
+                     [--schedules N] [--days N] [--messages N] [--database KIND]
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.postgres import Server
+from tests.proofs.hours import big_board, two_at_once
 from tests.proofs.lab import Storm, kill_at_random, laboratory, overlap
 from tests.proofs.publishing import kill_publishing
 
@@ -57,6 +58,17 @@ def publishing(kind: str, n: int) -> bool:
         result = kill_publishing(lab, n, n * 2, say=print)
     print(f"publish, {kind}: {result}", flush=True)
     return _verdict(result.wrong)
+
+
+def hours(kind: str, messages: int) -> bool:
+    """Two administrators at once, and the board over many messages."""
+    good = True
+    for part, n in ((two_at_once, messages // 50), (big_board, messages)):
+        with database(kind) as url:
+            seen, wrong = part(url, n)
+        print(f"hours, {kind}: {seen}", flush=True)
+        good &= _verdict(wrong)
+    return good
 
 
 def _verdict(wrong: list[str]) -> bool:
@@ -155,7 +167,7 @@ def main() -> int:
     parser.add_argument(
         "parts",
         nargs="*",
-        default=["kills", "overlap", "publish", "schedules", "faults", "clocks", "classify", "spikes"],
+        default=["kills", "overlap", "publish", "schedules", "faults", "clocks", "classify", "spikes", "hours"],
     )
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=500)
@@ -163,6 +175,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=1_000_000)
     parser.add_argument("--days", type=int, default=380)
     parser.add_argument("--texts", type=int, default=1_000_000)
+    parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], action="append")
     asked = parser.parse_args()
     good = True
@@ -173,6 +186,8 @@ def main() -> int:
             good &= overlapping(kind, asked.runs)
         if "publish" in asked.parts:
             good &= publishing(kind, asked.kills)
+        if "hours" in asked.parts:
+            good &= hours(kind, asked.messages)
     if "schedules" in asked.parts:
         good &= schedules(asked.schedules)
     if "faults" in asked.parts:
