@@ -456,8 +456,8 @@ class Store:
     def report_messages(self, start: datetime, end: datetime) -> Iterator[Any]:
         return reporting.received(self._db, start, end)
 
-    def report_steps(self, ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
-        return reporting.steps(self._db, ids)
+    def report_steps(self, ids: Sequence[int], *, every: bool = True) -> dict[int, list[dict[str, Any]]]:
+        return reporting.steps(self._db, ids, every=every)
 
     def report_months(self, bounds: reporting.Bounds, now: datetime) -> list[dict[str, int]]:
         return reporting.months(self._db, bounds, now)

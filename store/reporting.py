@@ -52,12 +52,18 @@ def received(db: Database, start: datetime, end: datetime) -> Iterator[Any]:
         yield from conn.execution_options(stream_results=True, yield_per=1000).execute(query)
 
 
-def steps(db: Database, ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
-    """The audit log of these messages, oldest first: `at`, `actor`, `verb`, `details` (of routing and returning)."""
+_TURNS = ("route", "return", "rework", "reopen")
+
+
+def steps(db: Database, ids: Sequence[int], *, every: bool = True) -> dict[int, list[dict[str, Any]]]:
+    """The audit log of these messages, oldest first: `at`, `actor`, `verb`, `details` (of routing and returning); not
+    `every`: only the steps that tell whose turn it is."""
     found: dict[int, list[dict[str, Any]]] = {}
     a = audit.c
     details = case((a.verb.in_(("route", "return")), a.details), else_=None)
     query = select(a.message_id, a.at, a.actor, a.verb, details).order_by(a.seq)
+    if not every:
+        query = query.where(a.verb.in_(_TURNS))
     with db.read() as conn:
         for id_, at, actor, verb, said in list(rows_in(conn, query, a.message_id, list(ids))):
             step = {"at": at, "actor": actor, "verb": verb, "details": orjson.loads(said) if said else {}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from desk.reports import deputies, month
@@ -30,7 +31,8 @@ def as_of(store: Store, of: Month, zone: str, now: datetime) -> datetime:
 
 
 def _figures(store: Store, of: Month, zone: str, at: datetime, *, name_faults: bool = False) -> Figures:
-    return count(store.report_messages(*bounds(of, zone)), store.report_steps, at, name_faults=name_faults)
+    steps = partial(store.report_steps, every=name_faults)
+    return count(store.report_messages(*bounds(of, zone)), steps, at, name_faults=name_faults)
 
 
 def monthly(store: Store, settings: Settings, of: Month, now: datetime, names: Mapping[str, str]) -> Document:
