@@ -158,7 +158,7 @@ def spikes(days: int) -> bool:
             row = [power(memory, heard, norms, Rules(), times, least, most, 40, 1) for times in (3, 5, 10, 20, 50)]
             told = ", ".join(f"{t}x {f} of {n}" for t, (f, n) in zip((3, 5, 10, 20, 50), row, strict=True) if n)
             print(f"  {least:g}-{most:g}: {told}", flush=True)
-            good &= least < 16 or all(f >= 0.9 * n for f, n in row[1:])
+            good &= least < 32 or all(f >= 0.9 * n for f, n in row[1:])
     return good
 
 

@@ -272,7 +272,8 @@ def test_the_same_store_gives_the_same_bytes(worked, files, monkeypatch):
     with Store.open(f"sqlite:///{worked}") as store:
         again = making.monthly(store, configured(), MONTH, NOW + timedelta(days=3), NAMES)
         lacks = making.for_deputies(store, configured(), MONTH, NOW + timedelta(days=3), NAMES)
-    assert {**render(again, ("docx", "xlsx", "html")), **render(lacks, ("docx", "xlsx", "html"))} == files[1]
+    for name, data in {**render(again, ("docx", "xlsx", "html")), **render(lacks, ("xlsx",))}.items():
+        assert data == files[1][name], name
 
 
 def test_every_table_stands_in_every_file(files):
