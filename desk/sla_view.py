@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from desk.checks import CHECKS
 from desk.sla import CLOCKS, STARTED, Account
 from desk.states import STATES
 from desk.text import moment, plain, plural, span, term_words, when
@@ -18,6 +19,7 @@ from desk.verbs import BLOCK_GROUNDS, NOTICES, REFUSE_GROUNDS
 SAID = {
     "acknowledge": "принять тревогу",
     "correct": "исправить оценку",
+    "send": "отправить в сеть",
     "relate": "связать с другими",
 }
 """What people say of a message that is no step of the desk."""
@@ -126,7 +128,14 @@ def history(desk: Mapping[str, Any], *, zone: str, names: Mapping[str, str] | No
     return Group(*parts)
 
 
-KINDS = {"final": "ответ", "interim": "промежуточный ответ", "redirect": "перенаправление", "part": "сведения"}
+KINDS = {
+    "final": "ответ",
+    "interim": "промежуточный ответ",
+    "redirect": "перенаправление",
+    "part": "сведения",
+    "acknowledgement": "извещение о приёме",
+    "extension": "извещение о продлении",
+}
 REPLY_STATES = {
     "draft": "на согласовании",
     "rework": "на доработке",
@@ -152,6 +161,9 @@ DETAILS = {
     "late": "с опозданием",
     "for": "за отсутствующего",
     "asked": "ждёт второго решения",
+    "guid": "ключ отправки",
+    "warnings": "предупреждения",
+    "even_so": "почему не мешают",
     "topic": "тема",
     "topic_group": "группа тем",
     "places": "место",
@@ -175,6 +187,7 @@ WORDS = {
     "kind": {**KINDS, **NOTICES},
     "ground": {**REFUSE_GROUNDS, **BLOCK_GROUNDS},
     "late": CLOCKS,
+    "warnings": CHECKS,
     "outcome": OUTCOMES,
 }
 _NAMED = frozenset({"to", "compiler", "from", "division", "for"})

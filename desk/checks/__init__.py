@@ -11,6 +11,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 ERROR, WARNING = "error", "warning"
+CHECKS = {
+    "length": "длина",
+    "promises": "срок и ответственный",
+    "personal": "персональные данные",
+    "politics": "личная позиция",
+    "manners": "тон",
+    "copies": "чужой ответ",
+    "empty": "отписка",
+    "relevance": "другой вопрос",
+}
+"""How the checks are called when shown."""
 
 
 @dataclass(frozen=True, slots=True)

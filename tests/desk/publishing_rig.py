@@ -42,10 +42,6 @@ class _Same:
     def keys(self) -> tuple[int, ...]:
         return (zlib.crc32(self.body.encode()),)
 
-    @property
-    def copy(self) -> int:
-        return zlib.crc32(self.body.encode())
-
     def likeness(self, body: str, **_: Any) -> Likeness | None:
         return Likeness(1.0, "те же слова") if body == self.body else None
 
