@@ -72,9 +72,9 @@ def steps(db: Database, ids: Sequence[int], *, every: bool = True) -> dict[int, 
 
 
 def months(db: Database, bounds: Bounds, now: datetime) -> list[dict[str, int]]:
-    """For each stretch: `received`, `required`, `urgent`, `emergencies`, `repeats`, `answered` (with a published
-    answer, interim ones too), `in_term` (of these, the first one not after its term), `overdue` (open, a
-    term over at `now`), `returned`, `reworked` (messages)."""
+    """For each stretch: `received`, `required`, `urgent`, `emergencies`, `repeats`, `answered` (of the required,
+    with a published answer, interim ones too), `in_term` (of these, the first one not after its term), `overdue`
+    (open, a term over at `now`), `returned`, `reworked` (messages)."""
     return [_month(db, start, end, utc(now)) for start, end in bounds]
 
 
@@ -93,10 +93,13 @@ def _month(db: Database, start: datetime, end: datetime, now: datetime) -> dict[
         n(m.repeat_of.isnot(None)).label("repeats"),
         n(m.status.notin_(_DONE), m.deleted_at.is_(None), due).label("overdue"),
     ).where(_collected(start, end))
-    mine = select(a.message_id, a.verb, a.seq, a.details).join_from(audit, messages, m.id == a.message_id)
+    mine = select(a.message_id, a.verb, a.seq, a.details, m.reaction).join_from(audit, messages, m.id == a.message_id)
     mine = mine.where(_collected(start, end), a.verb.in_(("publish", "return", "rework"))).subquery()
     first = (
-        select(func.min(mine.c.seq).label("seq")).where(mine.c.verb == "publish").group_by(mine.c.message_id).subquery()
+        select(func.min(mine.c.seq).label("seq"))
+        .where(mine.c.verb == "publish", mine.c.reaction == "required")
+        .group_by(mine.c.message_id)
+        .subquery()
     )
     late = mine.c.details.like('%"late":[%"answer"%')  # a quote inside a text stands escaped there
     answers = select(func.count(), func.coalesce(func.sum(case((late, 0), else_=1)), 0)).join_from(

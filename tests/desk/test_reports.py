@@ -202,16 +202,18 @@ def test_dynamics_agree_with_the_month_and_with_sql(opened, sql, figures):
     assert this["emergencies"] == figures.emergencies
     published = sql(
         f"""SELECT COUNT(DISTINCT a.message_id) FROM audit a JOIN messages m ON m.id = a.message_id
-            WHERE {OURS} AND a.verb = 'publish'"""
+            WHERE {OURS} AND a.verb = 'publish' AND m.reaction = 'required'"""
     )
     assert this["answered"] == published[0][0] > 0
     first = sql(
         f"""SELECT COUNT(*) FROM audit a JOIN messages m ON m.id = a.message_id WHERE {OURS} AND a.verb = 'publish'
-            AND NOT EXISTS (SELECT 1 FROM audit e WHERE e.message_id = a.message_id AND e.verb = 'publish'
-                            AND e.seq < a.seq)
+            AND m.reaction = 'required' AND NOT EXISTS (
+              SELECT 1 FROM audit e WHERE e.message_id = a.message_id AND e.verb = 'publish' AND e.seq < a.seq)
             AND NOT EXISTS (SELECT 1 FROM json_each(a.details, '$.late') l WHERE l.value = 'answer')"""
     )
     assert this["in_term"] == first[0][0]
+    assert this["answered"] == sum(a.answered for a in figures.answers.values())
+    assert this["in_term"] == sum(a.in_term.total() for a in figures.answers.values())
     overdue = sql(
         f"""SELECT COUNT(*) FROM messages m WHERE {OURS} AND m.status NOT IN ('published', 'closed')
             AND m.deleted_at IS NULL AND m.due_at < :now_us"""
