@@ -117,39 +117,39 @@ def test_notices_by_template(rig):
         assert answered.code == 2 and answered.err.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (["--template", "thanks", "--text", "x"], "есть final и interim"),
-        (["--template", "final"], "нужно поле {ответ}"),
-        (["--template", "final", "--set", "ответ"], "ПОЛЕ=ЗНАЧЕНИЕ"),
-        (["--template", "final", "--set", "фамилия=К"], "поля фамилия нет"),
-        (["--set", "имя=Аня", "--text", "x"], "добавьте --template"),
-        (["--template", "final", "--interim", "--text", "x"], "что-то одно"),
-        ([], "нужен текст"),
-    ],
-)
-def test_bad_templates_are_told_in_one_sentence(rig, argv, said):
+BAD_TEMPLATES = [
+    (["--template", "thanks", "--text", "x"], "есть final и interim"),
+    (["--template", "final"], "нужно поле {ответ}"),
+    (["--template", "final", "--set", "ответ"], "ПОЛЕ=ЗНАЧЕНИЕ"),
+    (["--template", "final", "--set", "фамилия=К"], "поля фамилия нет"),
+    (["--set", "имя=Аня", "--text", "x"], "добавьте --template"),
+    (["--template", "final", "--interim", "--text", "x"], "что-то одно"),
+    ([], "нужен текст"),
+]
+
+
+def test_bad_templates_are_told_in_one_sentence(rig):
     id = in_work(rig)
-    answered = otklik("queue", "draft", id, *argv, "--by", "z")
-    assert answered.code == 2 and said in answered.err and answered.err.count("\n") == 1
+    for argv, said in BAD_TEMPLATES:
+        answered = otklik("queue", "draft", id, *argv, "--by", "z")
+        assert answered.code == 2 and said in answered.err and answered.err.count("\n") == 1, argv
     assert rig.store.message(id)["status"] == "in_work"
 
 
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        ([], "не указан номер"),
-        (["5", "--pending"], "--pending доводит"),
-        (["5", "6", "--url", "https://vk.com/x"], "укажите одно сообщение"),
-        (["5", "--cluster", "--url", "https://vk.com/x"], "что-то одно"),
-        (["5", "--url", "vk.com/x"], "нужна ссылка"),
-        (["999"], "нет"),
-    ],
-)
-def test_bad_publishing_is_told_in_one_sentence(rig, argv, said):
-    answered = otklik("queue", "publish", *argv, "--by", "adm")
-    assert answered.code == 2 and said in answered.err and answered.err.count("\n") == 1
+BAD_PUBLISHING = [
+    ([], "не указан номер"),
+    (["5", "--pending"], "--pending доводит"),
+    (["5", "6", "--url", "https://vk.com/x"], "укажите одно сообщение"),
+    (["5", "--cluster", "--url", "https://vk.com/x"], "что-то одно"),
+    (["5", "--url", "vk.com/x"], "нужна ссылка"),
+    (["999"], "нет"),
+]
+
+
+def test_bad_publishing_is_told_in_one_sentence(rig):
+    for argv, said in BAD_PUBLISHING:
+        answered = otklik("queue", "publish", *argv, "--by", "adm")
+        assert answered.code == 2 and said in answered.err and answered.err.count("\n") == 1, argv
 
 
 def test_what_a_person_has_to_publish_is_handed_over(rig):
