@@ -64,24 +64,29 @@ class TimeWalk(Generic[T]):
         self.complete = True
 
     def _side(self, backward: bool) -> Iterator[list[T]]:
+        """To one side as long as it leads further: what comes and goes on the way there must not keep it for ever."""
         for _ in range(MAX_CALLS):
-            edge = self._edge(backward)
+            edge, before = self._edge(backward), self._end(backward)
             page = list(self._fetch(None, edge + 1) if backward else self._fetch(edge - 1, None))
             known = any(self._key(item) in self._seen for item in page)
             fresh = self._fresh(page)
+            full = len(page) >= PAGE // 2
             if fresh:
                 yield fresh
-            elif len(page) >= PAGE // 2 and len({self._time(item) for item in page}) == 1:
+            elif full and len({self._time(item) for item in page}) == 1:
                 self.reason = "слишком много комментариев с одним и тем же временем"
-                return
-            else:
-                return
-            if not backward and all(self._time(item) >= self._began for item in fresh):
+            if not fresh:
                 return
             if not known:
                 self.reason = "сеть отдаёт комментарии не подряд"
                 return
+            if (self._end(backward) == before and not full) or (not backward and self._end(False) >= self._began):
+                return
         self.reason = "список не кончается"
+
+    def _end(self, backward: bool) -> int:
+        """The oldest or the newest time seen."""
+        return (min if backward else max)(self._seen.values())
 
     def _edge(self, backward: bool) -> int:
         """The time from which the next page shares some items with what was seen."""

@@ -306,6 +306,7 @@ class CollectorContract:
             page = next(iter(world.pages))
             last = None
             for n in range(self.size(120)):
+                world.advance(1)
                 last = world.add_comment(world.pages[page].posts[self.threaded(world)], f"Ответ {n}", 1, parent=last)
             with self.emulate(world, behaviour=behaviour) as emulator, self.open(emulator, page) as (collector, ref):
                 shelf = Shelf()

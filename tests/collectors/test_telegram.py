@@ -25,7 +25,7 @@ from emulator.world import Clock, Post
 from settings import ConfigError
 from store import Store
 from store.values import Answer, Attachment
-from tests.collectors.contract_suite import CollectorContract, Shelf, collect
+from tests.collectors.contract_suite import SOAK, CollectorContract, Shelf, collect
 from tests.collectors.reply_suite import ReplyContract
 from tests.rig import PlainJudge
 
@@ -467,6 +467,8 @@ class TelegramJudge:
 
 
 def test_an_independent_client_works_with_the_emulator() -> None:
+    if not SOAK:
+        pytest.skip("the client alone takes seconds to load (OTKLIK_SOAK)")
     aiogram = pytest.importorskip("aiogram")
     from aiogram.client.session.aiohttp import AiohttpSession
     from aiogram.client.telegram import TelegramAPIServer
