@@ -1060,7 +1060,7 @@ def emulator_command(
 def demo(
     fast: Annotated[bool, typer.Option("--fast", help="Без пауз между шагами.")] = False,
 ) -> None:
-    """Весь путь на поддельной сети: сбор, оценка, тревога, очередь, лента. Токены не нужны."""
+    """Весь путь на девяти поддельных сетях: сбор, тревога, очередь, ответ, лента. Токены не нужны."""
     from emulator.demo import run_demo
 
     finish(run_demo(run, pause=0.0 if fast else 0.6))

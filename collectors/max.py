@@ -103,7 +103,7 @@ class MaxCollector(Collector):
         if clean(chat.get("status")) in ("removed", "left", "closed"):
             raise Blocked(f"бота нет в канале «{page.id[:100]}»; добавьте его администратором, {_HELP}")
         url = link if link.startswith("https://") else f"{SITE}{link.lstrip('@') or id}"
-        return PageRef("max", str(id), clean(chat.get("title")) or page.title, url)
+        return PageRef("max", str(id), page.title or clean(chat.get("title")), url)
 
     def server_time(self) -> datetime:
         return self.client.now()

@@ -111,7 +111,7 @@ class TelegramCollector(Collector):
             chat = self._channel_of(chat, linked)
         place = self._place(chat)
         self._places[place.page_id] = place
-        title = clean(chat.get("title")) or page.title
+        title = page.title or clean(chat.get("title"))
         name = place.channel_name or place.group_name
         return PageRef(NETWORK, place.page_id, title, f"{SITE}{name or f'c/{bare(int(place.page_id))}'}")
 

@@ -1,7 +1,8 @@
-"""`otklik demo`: real commands on a pretend network, one after another, shown with what they print.
+"""`otklik demo`: real commands on pretend networks, one after another, shown with what they print.
 
-Nothing is staged: each step is the command a person would type, run in this process against the emulator, with a
-database and a configuration in a temporary folder. The configuration is `config.yaml` with the addresses changed.
+Nothing is staged: each step is the command a person would type, run in this process against the emulators, with a
+database and a configuration in a temporary folder. The configuration is `config.yaml` with the addresses changed and
+every network switched on.
 """
 
 from __future__ import annotations
@@ -11,104 +12,39 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import yaml
+from emulator.demo_set import Networks, Phone, all_networks, environment, phone, secrets, write_config
 
-from emulator.vk import TOKENS
-
-DEMO_TOKEN = next(token for token, kind in TOKENS.items() if kind == "user")
 Run = Callable[[Sequence[str]], int]
+INTERRUPTED = 5
 
-ROOT = Path(__file__).resolve().parent
-
-
-class _Plain(yaml.SafeLoader):
-    """YAML whose keys are what is written, as in `settings`: "off" is a word, not false."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
-        return {key.value: self.construct_object(value, deep=True) for key, value in node.value}
-
-
-def demo_config() -> dict[str, Any]:
-    """The project's config.yaml as plain data: from the checkout, else the copy inside the installed package."""
-    for path in (ROOT.parent / "config.yaml", ROOT / "config.yaml"):
-        if path.exists():
-            return yaml.load(path.read_text(encoding="utf-8"), _Plain)
-    raise FileNotFoundError("config.yaml")
+QUESTION = "до Смугула автобус"
+"""What one resident asks on two networks, as the scenarios have it."""
+EMPTY = "Ваше обращение рассмотрено, работа ведётся в установленном порядке."
+ANSWER = (
+    "Автобус Ахты — Смугул пойдёт с понедельника: из Смугула в 7:30 и 13:00, обратно от районной больницы в 12:00 и "
+    "17:30. До понедельника в больницу возит машина сельсовета."
+)
 
 
-class _Phone(ThreadingHTTPServer):
-    """Where the demo's alerts go: a loopback address that keeps what it is sent."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _PhoneHandler)
-        self.heard: list[str] = []
-
-
-class _PhoneHandler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), 1_000_000))
-        try:
-            self.server.heard.append(str(json.loads(body).get("message", "")))  # type: ignore[attr-defined]
-            self.send_response(200)
-        except (ValueError, AttributeError):
-            self.send_response(400)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None: ...
-
-
-@contextmanager
-def _serving(server: ThreadingHTTPServer) -> Iterator[ThreadingHTTPServer]:
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {k: os.environ.get(k) for k in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
-
-
-def _write_config(folder: Path, api: str, phone: int) -> Path:
-    config = demo_config()
-    config["store"]["url"] = f"sqlite:///{folder / 'otklik.db'}"
-    config["networks"] = {"vk": {"token": "${VK_TOKEN}", "api": api, "requests_per_second": 1000}}
-    config["alerts"]["head"] = [f"json://127.0.0.1:{phone}"]
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
-    return path
+class Interrupted(Exception):
+    """A step was interrupted by Ctrl-C; it has said so itself."""
 
 
 class _Stage:
-    """Prints the steps; colours on a terminal only."""
+    """Runs the steps and prints them; colours on a terminal only."""
 
-    def __init__(self, pause: float) -> None:
+    def __init__(self, run: Run, pause: float) -> None:
+        self.run = run
+        self.config = Path()
         self.pause = pause if sys.stdout.isatty() else 0.0
         self.colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        self.agreed = True
 
     def _paint(self, code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour else text
@@ -121,88 +57,155 @@ class _Stage:
         print(self._paint("2", text), flush=True)
 
     def good(self, ok: bool, text: str) -> None:
+        self.agreed &= ok
         print(self._paint("1;32" if ok else "1;31", ("✓ " if ok else "✗ ") + text), flush=True)
 
-    def command(self, run: Run, config: Path, words: Sequence[str]) -> int:
+    def command(self, *words: str) -> int:
+        """Show a command and run it; its exit code."""
         shown = " ".join(w if w.replace("-", "").isalnum() else f"'{w}'" for w in words)
         print(self._paint("1", f"$ otklik {shown}"), flush=True)
-        code = run(["--config", str(config), *words])
+        code = self.run(["--config", str(self.config), *words])
         sys.stdout.flush()
+        if code == INTERRUPTED:
+            raise Interrupted
         time.sleep(self.pause)
         return code
+
+    def asked(self, *words: str) -> str:
+        """What a command prints, without showing it."""
+        caught = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+        with redirect_stdout(caught):
+            code = self.run(["--config", str(self.config), "--quiet", *words])
+            caught.flush()
+        if code == INTERRUPTED:
+            raise Interrupted
+        return caught.buffer.getvalue().decode()  # type: ignore[attr-defined]
+
+    def listed(self, *words: str) -> Any:
+        """What a command with --json prints, as a value."""
+        return json.loads(self.asked(*words, "--json") or "[]")
 
 
 def run_demo(run: Run, *, pause: float = 0.0) -> int:
     """Play the demo; `run` executes one command line in this process. 0 when all that was shown agrees."""
-    from emulator.scenario import load
-    from emulator.server import Emulator
-
-    stage = _Stage(pause)
+    stage = _Stage(run, pause)
     started = time.perf_counter()
-    world = load(None)
-    agreed = True
-    with tempfile.TemporaryDirectory(prefix="otklik-demo-") as name, _serving(_Phone()) as phone:
-        folder = Path(name)
-        with Emulator(world) as vk, _environment({"VK_TOKEN": DEMO_TOKEN}):
-            config = _write_config(folder, vk.url, phone.server_address[1])
-
-            stage.title("1. Первый сбор: прежние комментарии — архив, без сроков и тревог")
-            stage.command(run, config, ["collect"])
-
-            stage.title("2. Проходит час, жители пишут: о чрезвычайном Глава узнаёт сразу")
-            world.advance_to("act1")
-            stage.command(run, config, ["collect"])
-            for text in [t for t in phone.heard if t.endswith("alerts ack 1")]:
-                stage.note("Телефон Главы:")
-                for line in text.splitlines():
-                    print(f"    {line}")
-            stage.note(f"Всего тревог доставлено: {len(phone.heard)}")
-
-            stage.title("3. Тревоги и очередь: чрезвычайные и срочные сверху")
-            stage.command(run, config, ["alerts"])
-            stage.command(run, config, ["queue", "--limit", "12"])
-            first = next(iter(_listed(run, config, ["queue", "--emergency", "--limit", "1", "--json"])), None)
-            if first is not None:
-                stage.title("4. Одно сообщение целиком; Глава подтверждает тревогу")
-                stage.command(run, config, ["queue", "show", first["id"]])
-                stage.command(run, config, ["alerts", "ack", "1", "--by", "глава"])
-
-            stage.title("5. Лента событий для других систем")
-            stage.command(run, config, ["feed", "read", "--after", "1", "--limit", "1"])
-
-            stage.title("6. Ещё один сбор: ничего не удваивается")
-            before = _stored(run, config)
-            stage.command(run, config, ["collect"])
-            after = _stored(run, config)
-            stage.good(after == before, f"комментариев было {before}, стало {after}")
-            agreed &= after == before
-
-            stage.title("7. Новые комментарии, правки и удаления")
-            world.advance_to("act2")
-            stage.command(run, config, ["collect", "--full"])
-
-            stage.title("8. Полнота по страницам; база сверяется с журналом сети")
-            stage.command(run, config, ["pages"])
-            truth = folder / "ledger.ndjson"
-            truth.write_text(world.ledger_ndjson(), encoding="utf-8")
-            code = stage.command(run, config, ["store", "verify", "--ledger", str(truth)])
-            stage.good(code == 0, "в базе ровно то, что было в сети: ничего не потеряно и не удвоено")
-            agreed &= code == 0
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="otklik-demo-") as name,
+            phone() as telephone,
+            all_networks() as networks,
+            environment(secrets()),
+        ):
+            folder = Path(name)
+            stage.config = write_config(folder, networks.addresses, telephone.port)
+            _collecting(stage, networks, telephone)
+            _two_networks(stage)
+            _answering(stage)
+            _coverage(stage, networks, folder / "ledger.ndjson")
+    except Interrupted:
+        return INTERRUPTED
     stage.note(
         f"Готово за {time.perf_counter() - started:.0f} с. Дальше: otklik init, затем README, «A real VK token»."
     )
-    return 0 if agreed else 1
+    return 0 if stage.agreed else 1
 
 
-def _stored(run: Run, config: Path) -> int:
+def _collecting(stage: _Stage, networks: Networks, telephone: Phone) -> None:
+    stage.title("1. Первый сбор в девяти сетях: прежние комментарии — архив, без сроков и тревог")
+    stage.command("collect")
+
+    stage.title("2. Проходит час, жители пишут: о чрезвычайном Глава узнаёт сразу")
+    networks.advance_to("act1")
+    stage.command("collect")
+    for text in [t for t in telephone.heard if t.endswith("alerts ack 1")]:
+        stage.note("Телефон Главы:")
+        for line in text.splitlines():
+            print(f"    {line}")
+    stage.note(f"Всего тревог доставлено: {len(telephone.heard)}")
+
+    stage.title("3. Тревоги и очередь: чрезвычайные и срочные сверху")
+    stage.command("alerts")
+    stage.command("queue", "--limit", "12")
+    first = next(iter(stage.listed("queue", "--emergency", "--limit", "1")), None)
+    if first is not None:
+        stage.title("4. Одно сообщение целиком; Глава подтверждает тревогу")
+        stage.command("queue", "show", first["id"])
+        stage.command("alerts", "ack", "1", "--by", "глава")
+
+    stage.title("5. Лента событий для других систем")
+    stage.command("feed", "read", "--after", "1", "--limit", "1")
+
+    stage.title("6. Ещё один сбор: ничего не удваивается")
+    before = _stored(stage)
+    stage.command("collect")
+    after = _stored(stage)
+    stage.good(after == before, f"комментариев было {before}, стало {after}")
+
+    stage.title("7. Новые комментарии, правки и удаления")
+    networks.advance_to("act2")
+    stage.command("collect", "--full")
+
+
+def _stored(stage: _Stage) -> int:
     """How many comments the database has, by its own account."""
-    return sum(page["stored"] for page in _listed(run, config, ["pages", "--json"]))
+    return sum(page["stored"] for page in stage.listed("pages"))
 
 
-def _listed(run: Run, config: Path, words: Sequence[str]) -> Any:
-    """What a command with --json prints, as a value."""
-    caught = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    with redirect_stdout(caught):
-        run(["--config", str(config), "--quiet", *words])
-        caught.flush()
-    return json.loads(caught.buffer.getvalue() or b"[]")  # type: ignore[attr-defined]
+def _question(stage: _Stage) -> list[dict[str, Any]]:
+    """The messages of the question that was asked twice, the first one first."""
+    return sorted(stage.listed("queue", "--search", QUESTION), key=lambda m: int(m["id"]))
+
+
+def _two_networks(stage: _Stage) -> None:
+    stage.title("8. Один вопрос в двух сетях: второй — повтор первого, ответ будет один")
+    stage.command("queue", "--search", QUESTION)
+    found = _question(stage)
+    for one in found[1:]:
+        stage.note(f"{one['id']}: " + next((r for r in one["reasons"] if r.startswith("повтор")), "не повтор"))
+    linked = [m["repeat_of"] for m in found] == [None, *[m["id"] for m in found[:1]] * (len(found) - 1)]
+    stage.good(
+        linked and len({m["network"] for m in found}) == 2,
+        f"в очереди сообщений об этом {len(found)}, вопрос один",
+    )
+
+
+def _answering(stage: _Stage) -> None:
+    """The desk's way: division, draft, checks, approval, the networks, and back by the feed."""
+    stage.title("9. Путь к ответу: подразделение, проект по шаблону, проверка, согласование")
+    found = _question(stage)
+    if not found:
+        return stage.good(False, "вопроса в очереди нет")
+    id = found[0]["id"]
+    stage.command("queue", "route", id, "--to", "roads", "--by", "администратор")
+    stage.command("queue", "begin", id, "--by", "дорожник")
+    stage.note("Отписка не пройдёт незамеченной:")
+    stage.command("queue", "draft", id, "--template", "final", "--text", EMPTY, "--dry-run")
+    stage.note("По существу:")
+    told = ("--text", ANSWER, "--set", "обращение=Здравствуйте!")  # to all who asked, so by nobody's name
+    stage.command("queue", "draft", id, "--template", "final", *told, "--by", "дорожник")
+    stage.command("queue", "approve", id, "--by", "администратор")
+
+    stage.title("10. Ответ размещается в обеих сетях и перечитывается там; лента говорит об этом")
+    stage.command("queue", "publish", id, "--cluster", "--by", "администратор")
+    answered = [json.loads(line) for line in stage.asked("feed", "read").splitlines()]
+    answered = [e for e in answered if e["type"] == "otklik.message.answered"]
+    stage.note("Из otklik feed read:")
+    for event in answered:
+        about, step = event["data"], event["data"]["step"]
+        stage.note(
+            f"    {event['seq']}  {event['type']}  {about['network']} {about['id']}: {step['from']} → {step['to']}"
+        )
+    stage.command("collect")
+    stage.good(
+        [m["status"] for m in _question(stage)] == ["published"] * len(found) and len(answered) == len(found),
+        "ответ подготовлен один раз и стоит в обеих сетях; в очередь собственные ответы не попали",
+    )
+
+
+def _coverage(stage: _Stage, networks: Networks, truth: Path) -> None:
+    stage.title("11. Полнота по всем страницам; база сверяется с журналами сетей")
+    stage.command("pages")
+    truth.write_text(networks.ledger(), encoding="utf-8")
+    code = stage.command("store", "verify", "--ledger", str(truth))
+    stage.good(code == 0, "в базе ровно то, что было в сетях: ничего не потеряно и не удвоено")

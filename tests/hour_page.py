@@ -12,8 +12,9 @@ from pathlib import Path
 import yaml
 
 from emulator import Emulator
-from emulator.demo import DEMO_TOKEN, demo_config
+from emulator.demo_set import demo_config
 from emulator.scenario import load
+from emulator.vk import USER_TOKEN
 from emulator.world import World
 from tests.desk.receivers import receiver
 from tests.desk.test_review_program import Terminal
@@ -35,9 +36,9 @@ def screen(text: str) -> str:
 
 
 def shots(folder: Path, world: World, api: str, mail: str) -> dict[str, str]:
-    config = demo_config()
+    config = demo_config("vk")
     config["store"]["url"] = f"sqlite:///{folder / 'otklik.db'}"
-    config["networks"] = {"vk": {"token": DEMO_TOKEN, "api": api, "requests_per_second": 1000}}
+    config["networks"] = {"vk": {"token": USER_TOKEN, "api": api, "requests_per_second": 1000}}
     config["people"] = PEOPLE
     config["alerts"]["head"] = []
     config["divisions"][0] |= {"people": ["petrov"], "notify": [mail]}

@@ -1,6 +1,7 @@
 """The README's transcript: what `otklik demo` really prints. `make transcript` writes it, a test compares it.
 
-What changes from run to run (times, identifiers, the temporary folder) is masked before comparing.
+Long lists are shown in part, with a line that says how much is left out. What changes from run to run (times,
+identifiers, the temporary folder) is masked before comparing.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 BEGIN, END = "<!-- transcript: begin -->", "<!-- transcript: end -->"
 WIDTH = 100
+COLLECTED = re.compile(r".+: [а-я ]+; новых \d+, изменённых \d+, у нас \d+, в сети [\d?]+")
+QUEUED = re.compile(r" *\d+ {2}(?:ЧП|срочно|оперативно) ")
+PAGES_SHOWN, MESSAGES_SHOWN = 3, 6
 
 _MASKS = (
     (re.compile(r"\d\d\.\d\d\.\d{4} \d\d:\d\d"), "00.00.0000 00:00"),
@@ -45,7 +50,38 @@ def run() -> str:
     if done.returncode:
         raise SystemExit(f"the demo ended with {done.returncode}:\n{done.stdout.decode()}")
     lines = (line.rstrip() for line in done.stdout.decode().strip().splitlines())
-    return "\n".join(_cut(re.sub(r"'[^' ]*otklik-demo-[^']*/([^'/]+)'", r"\1", line)) for line in lines)
+    return "\n".join(shortened([_cut(re.sub(r"'[^' ]*otklik-demo-[^']*/([^'/]+)'", r"\1", line)) for line in lines]))
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """`lines` without the ends of long lists: of a round's pages (the first round stays whole), of the queue."""
+    shown: list[str] = []
+    rounds = pages = messages = left = 0
+
+    def close() -> None:
+        nonlocal pages, messages, left
+        if left:
+            shown.append(f"… и ещё {left} (здесь не показаны)")
+        pages = messages = left = 0
+
+    for line in lines:
+        if COLLECTED.fullmatch(line):
+            pages += 1
+            rounds += pages == 1
+            if rounds > 1 and pages > PAGES_SHOWN:
+                left += 1
+                continue
+        elif QUEUED.match(line) or (messages > MESSAGES_SHOWN and line.startswith(" ")):
+            new = QUEUED.match(line) is not None
+            messages += new
+            if messages > MESSAGES_SHOWN:
+                left += new
+                continue
+        elif not line.startswith(" "):
+            close()
+        shown.append(line)
+    close()
+    return shown
 
 
 def _cut(line: str) -> str:
