@@ -36,6 +36,7 @@ transcript: $(VENV)/.tests
 
 schema: $(VENV)/.tests
 	$(BIN)/python -m feed.schema docs/schema
+	$(BIN)/python -m feed.openapi docs/openapi.json
 
 regulation: $(VENV)/.tests
 	$(BIN)/python -m desk.regulation docs/regulation.md

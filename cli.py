@@ -71,6 +71,7 @@ for _name, _sub in (
     ("pages", pages_app),
     ("queue", queue_app),
     ("feed", feed_commands.app),
+    ("serve", feed_commands.serving),
     ("alerts", desk_commands.alerts),
     ("report", report_commands.app),
     ("sla", desk_commands.sla),
@@ -88,6 +89,13 @@ def _masker() -> Any:
     return masked
 
 
+def _titles() -> Any:
+    from classifier.names import titles
+
+    return titles()
+
+
+feed_commands.use_titles(_titles)
 privacy_commands.add_to(store_commands.app, _masker)
 
 

@@ -866,6 +866,51 @@ class Classifier(_Section):
     repeat_window: Seconds = 30 * 86400.0
 
 
+class FeedScope(_Section):
+    """Whose events a reader gets: `impersonal` ones without personal data; of these divisions, of these networks."""
+
+    scope: Literal["all", "impersonal"] = "impersonal"
+    divisions: list[Name] = []
+    networks: list[Name] = []
+
+
+def _feed_name(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", value):
+        raise ValueError("нужно короткое имя латинскими строчными буквами и цифрами, например region")
+    return value
+
+
+FeedName = Annotated[str, BeforeValidator(_feed_name)]
+
+
+class FeedToken(FeedScope):
+    """A key to `otklik serve feed`; a second value while the first is being replaced."""
+
+    name: FeedName
+    token: Token
+    next_token: Token | None = None
+    per_minute: int = Field(default=120, ge=1, le=100_000)
+
+
+class Webhook(FeedScope):
+    """Where events are sent; `secrets`: the first is the newest, all sign."""
+
+    name: FeedName
+    url: Secret
+    secrets: list[Secret] = Field(min_length=1, max_length=5)
+    types: list[Name] = []
+    enabled: bool = True
+
+
+class Feed(_Section):
+    """What other systems get. `loopback`: webhooks may go to this machine itself, also without TLS."""
+
+    tokens: list[FeedToken] = []
+    webhooks: list[Webhook] = []
+    loopback: bool = False
+    timeout: Seconds = 20.0
+
+
 class Settings(_Section):
     organisation: Organisation = Organisation()
     store: StoreSettings = StoreSettings()
@@ -877,6 +922,7 @@ class Settings(_Section):
     divisions: list[Division] = []
     desk: Desk = Desk()
     alerts: Alerts = Alerts()
+    feed: Feed = Feed()
 
     _source: Source | None = None
 
@@ -1122,7 +1168,25 @@ def _check(settings: Settings, source: Source) -> None:
     for i, name in enumerate(ids):
         if name in ids[:i]:
             raise ConfigError(f"{source.where(('divisions', i, 'id'))}: подразделение {name} уже есть; оставьте одно")
+    _check_feed(settings, source)
     _check_people(settings, source)
+
+
+def _check_feed(settings: Settings, source: Source) -> None:
+    """Names are unique; a misspelt division would be a reader that never gets anything."""
+    known = {d.id for d in settings.divisions}
+    for kind, readers in (("tokens", settings.feed.tokens), ("webhooks", settings.feed.webhooks)):
+        names: list[str] = []
+        for i, reader in enumerate(readers):
+            path = ("feed", kind, i)
+            if reader.name in names:
+                raise ConfigError(f"{source.where((*path, 'name'))}: имя {reader.name} уже есть; оставьте одно")
+            names.append(reader.name)
+            for division in reader.divisions:
+                if division not in known:
+                    raise ConfigError(
+                        f"{source.where((*path, 'divisions'))}: подразделения {division} нет в divisions; исправьте имя"
+                    )
 
 
 def _check_people(settings: Settings, source: Source) -> None:

@@ -53,7 +53,7 @@ def read(
         size = BATCH if left is None else min(BATCH, left)
         for line in store.events_raw(after, size):
             yield line if line.endswith(b"\n") else line + b"\n"
-            after = _seq(line)
+            after = seq_of(line)
             count += 1
         if left is not None:
             left -= count
@@ -85,7 +85,8 @@ def copy(store: Store, out: BinaryIO, after: int = 0, limit: int | None = None, 
     return count
 
 
-def _seq(line: bytes) -> int:
+def seq_of(line: bytes) -> int:
+    """The number of the event on a line of the log."""
     # `seq` is the first key of an event (store/events.py), so nothing a resident wrote can stand before it.
     found = _SEQ.search(line, 0, 64)
     if found is None:

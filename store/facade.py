@@ -324,6 +324,10 @@ class Store:
     def events_raw(self, after: int, limit: int) -> Iterator[bytes]:
         return events.raw(self._db, after, limit)
 
+    def source(self) -> str:
+        """The URN of this log; another one after a backup was restored."""
+        return events.source(self._db)
+
     def first_seq(self) -> int:
         """The number of the first event that is kept; the retention rule removes the log's beginning."""
         return events.first_seq(self._db)
