@@ -748,6 +748,7 @@ def review(
 ) -> None:
     """Час администратора: сообщения по одному, решение одной клавишей; без терминала — клавиши строками на stdin."""
     from desk.alerts import Deliverer
+    from desk.calming import calm
     from desk.review import Review
     from desk.review_commands import run as run_review
 
@@ -762,9 +763,7 @@ def review(
                 deliverer.start()
                 deliverer.poke()
             elif changes.get("emergency") is False:
-                for alert in store.message(id, full=True)["alerts"]:
-                    if not alert["acknowledged_at"]:
-                        store.acknowledge(alert["id"], person, utc_now())
+                calm(store, id, by=person, now=utc_now())
 
         try:
             session = Review(store, settings, person, _review_catalog(settings), correct, utc_now, every=every)
@@ -850,9 +849,11 @@ def _after_correction(store: Store, settings: Settings, id: str, emergency: bool
         sent = Deliverer(store, settings).deliver_due()
         told = f"отправлено {sum(r.ok for r in sent)} из {len(sent)}" if sent else "никому не отправлена: otklik doctor"
         say(f"тревога {waiting[0]['id']}: {told}")
-    for alert in [] if emergency else waiting:
-        store.acknowledge(alert["id"], by, utc_now())
-        say(f"тревога {alert['id']} снята")
+    if not emergency:
+        from desk.calming import calm, told
+
+        for line in told(calm(store, id, by=by, now=utc_now())):
+            say(line)
 
 
 def _gazetteer() -> Any:

@@ -22,6 +22,7 @@ def _show(what: str, value: Any) -> None:
 def alerts_list(
     ctx: typer.Context,
     every: Annotated[bool, typer.Option("--all", help="И подтверждённые.")] = False,
+    by: By = None,
     as_json: Json = False,
 ) -> None:
     """Тревоги, ждущие подтверждения."""
@@ -29,6 +30,7 @@ def alerts_list(
         return
     with current().store() as store:
         found = store.alerts(None if every else ("raised", "escalated"))
+        store.saw(who(by), [a["message_id"] for a in found if a["message_id"]], "list", utc_now())
     emit(found) if as_json else _show("alerts", found)
 
 

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from desk.checks.personal import speaks_to
+from desk.rights import Actor, actor
 from desk.states import Case, Refusal, load
 from desk.verbs import NOTICES, apply
 from desk.work import Refused, act, case_of, facts_of, known_actor
@@ -121,14 +122,14 @@ def notify(
             n = store.desk(id)["replies"][-1]["n"]
         else:
             n = row["n"]
-            act_now = known_actor(settings, by, clock())
             message, desk = store.message(id), store.desk(id)
             case = case_of(message, desk["case"], settings)
-            refused = apply(case, facts_of(message), "notify", act_now, {"kind": kind}, clock(), settings)
+            person = known_actor(settings, by, clock())
+            refused = apply(case, facts_of(message), "notify", person, {"kind": kind}, clock(), settings)
             if isinstance(refused, Refusal):
                 raise Refused(f"сообщение {id}: {refused.sentence}")
         work = _Publishing(store, settings, outlet, clock)
-        return work.send(store.message(id), store.desk(id), n, by, None, kind)
+        return work.send(store.message(id), store.desk(id), n, known_actor(settings, by, clock()), None, kind)
 
 
 def alone(store: Store, id: str) -> Any:
@@ -178,26 +179,37 @@ class _Publishing:
         kinds = {r["n"]: r["kind"] for r in desk["replies"]}
         notice = kinds[begun.n] if begun is not None and kinds[begun.n] in NOTICES else None
         # Whose right counts is decided when the person decides: an absence may end before a network comes back.
-        person = known_actor(self.settings, by, begun.at if begun else self.clock())
+        # Somebody who is gone from the configuration decides nothing any more; another person can go on.
+        person = actor(self.settings, by, begun.at if begun else self.clock())
+        if person is None and begun is not None:
+            raise Refused(
+                f"сообщение {id}: размещение начал {by[:60]}, которого больше нет в настройках; "
+                f"доведите его до конца: {self._command(id, notice)} --by ВАШ_ID"
+            )
+        person = person or known_actor(self.settings, by, self.clock())
         verb, args = ("notify", {"kind": notice}) if notice else ("publish", {})
         refused = apply(case, facts_of(message), verb, person, args, self.clock(), self.settings)
         if isinstance(refused, Refusal):
             raise Refused(f"сообщение {id}: {refused.sentence}")
         if notice is not None and begun is not None:
-            return self.send(message, desk, begun.n, by, version, notice)
+            return self.send(message, desk, begun.n, person, version, notice)
         assert case.reply is not None  # an approved case has one
-        return self.send(message, desk, case.reply.n, by, version)
+        return self.send(message, desk, case.reply.n, person, version)
+
+    @staticmethod
+    def _command(id: str, notice: str | None) -> str:
+        return f"otklik queue notify {id} --kind {notice} --send" if notice else f"otklik queue publish {id}"
 
     def send(
         self,
         message: Mapping[str, Any],
         desk: Mapping[str, Any],
         n: int,
-        by: str,
+        person: Actor,
         version: int | None,
         notice: str | None = None,
     ) -> Outcome:
-        """Publish reply `n`; `notice`: which one it is, None for an answer."""
+        """Publish reply `n`; `person`: who decided it, now or before; `notice`: which one it is, None for an answer."""
         id = str(message["id"])
         text = next(r["text"] for r in desk["replies"] if r["n"] == n)
         known = {p.n: p for p in self.store.publications(id)}
@@ -209,12 +221,18 @@ class _Publishing:
                 return Waiting(id, f"ответ, возможно, уже размещён, а проверить нельзя: {closed}")
             return Handed(id, closed, message["url"], text)
         assert isinstance(answer, Answer)
-        p = self.store.intend(id, n, answer.guid, by=by, now=self.clock(), version=version)
+        p = self.store.intend(id, n, answer.guid, by=person.id, now=self.clock(), version=version)
         besides = frozenset(q.receipt.external_id for q in known.values() if q.n != n and q.receipt is not None)
-        return self._deliver(p, answer, besides, message["url"], notice)
+        return self._deliver(p, answer, besides, message["url"], person, notice)
 
     def _deliver(
-        self, p: Publication, answer: Answer, besides: frozenset[str], link: str, notice: str | None
+        self,
+        p: Publication,
+        answer: Answer,
+        besides: frozenset[str],
+        link: str,
+        person: Actor,
+        notice: str | None,
     ) -> Outcome:
         """From a committed intention to the step."""
         id, n = p.message_id, p.n
@@ -242,10 +260,9 @@ class _Publishing:
         except OtklikError as e:
             self.store.troubled(id, n, scrub(str(e)), self.clock())
             return Waiting(id, str(e), e.exit_code)
-        person = known_actor(self.settings, p.by, p.at)
         verb, done = ("notify", {"kind": notice, "n": n}) if notice else ("publish", {})
         said = {**done, "url": receipt.url}
-        message = act(self.store, self.settings, id, verb, said, by=p.by, now=self.clock(), actor=person)
+        message = act(self.store, self.settings, id, verb, said, by=person.id, now=self.clock(), actor=person)
         return Published(id, receipt.url, message)
 
 

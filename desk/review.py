@@ -297,7 +297,10 @@ class Review:
     def _emergency(self, message: dict[str, Any]) -> None:
         if message["emergency"]:
             if self._say({"emergency": False}):
-                self.notice = "не чрезвычайное, тревога снята; отказать или закрыть сможет другой человек"
+                alerts = self._store.message(message["id"], full=True)["alerts"]
+                rings = any(not a["acknowledged_at"] for a in alerts)
+                self.notice = "не чрезвычайное, тревога " + ("ещё не доставлена и остаётся" if rings else "снята")
+                self.notice += "; отказать или закрыть сможет другой человек"
         elif self._say({"emergency": True, "urgency": "urgent", "reaction": "required"}):
             self.notice = "чрезвычайное: тревога Главе отправляется"
 

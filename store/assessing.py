@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 
 from store.db import Tx, rows_in
-from store.tables import NEVER, alerts, judgements, places
+from store.tables import NEVER, alerts, judgements, places, sendings
 from store.values import Assessment
 from store.views import alert_view, dump, message_view
 
@@ -213,6 +213,24 @@ def raise_alerts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         if alert["id"] in landed:
             tx.emit("otklik.alert.raised", alert["message_id"], dump(alert_view(alert)))
     return tuple(str(a["id"]) for a in new if a["id"] in landed)
+
+
+def ring_again(tx: Tx, row: Mapping[str, Any]) -> None:
+    """A person calls it an emergency after its alert was ended: the alert begins anew, every channel is due."""
+    over = (alerts.c.message_id == row["id"]) & alerts.c.acknowledged_at.isnot(None)
+    found = tx.execute(tx.lock(select(alerts).where(over))).mappings().first()
+    if found is None:
+        return  # it still rings
+    values = {
+        "kind": row["assessment"]["emergency_kind"],
+        "created_at": tx.now,
+        "escalated_at": None,
+        "acknowledged_at": None,
+        "acknowledged_by": None,
+    }
+    tx.execute(update(alerts).where(alerts.c.id == found["id"]).values(**values))
+    tx.execute(delete(sendings).where(sendings.c.alert_id == found["id"]))
+    tx.emit("otklik.alert.raised", row["id"], dump(alert_view({**found, **values})))
 
 
 def message_event(tx: Tx, kind: str, row: Mapping[str, Any]) -> int:

@@ -18,6 +18,7 @@ from store.assessing import (
     expand,
     raise_alerts,
     remember,
+    ring_again,
     set_places,
     stays_done,
     utc,
@@ -146,10 +147,13 @@ def correct(
             values["priority"] = DONE
         tx.execute(update(messages).where(messages.c.id == wanted).values(**values))
         set_places(tx, wanted, fields)
+        newly = fields["emergency"] and not row["emergency"]
         row.update(values)
         corrected(tx, row, by, "correct", _told(said))
         if row["emergency"] and not alerted_among(tx, [wanted]):
             raise_alerts(tx, [row])
+        elif newly:
+            ring_again(tx, row)
         return plain(message_view(row))
 
     return db.transact(work, utc(now))

@@ -288,6 +288,19 @@ def test_only_who_may_publishes_and_what_was_decided_stays_decided(one, monkeypa
     assert one.store.desk(id)["log"][-1]["details"]["for"] == "adm"
 
 
+def test_what_somebody_began_who_is_gone_another_finishes(one, monkeypatch):
+    id = one.asked()
+    break_at(monkeypatch, "send", after=True)
+    with pytest.raises(Killed):
+        one.publish(id)
+    one.people = one.people.replace("id: adm", "id: new")
+    (left,) = one.resume()
+    assert isinstance(left, Waiting) and "начал adm, которого больше нет в настройках" in left.problem
+    assert f"otklik queue publish {id} --by" in left.problem
+    assert isinstance(one.publish(id, by="new"), Published) and len(one.written()) == 1
+    assert one.store.desk(id)["log"][-1]["actor"] == "new" and one.store.unfinished() == []
+
+
 # --- one answer for a whole question ----------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
+from desk import calming
 from desk.deadlines import after_correction
 from desk.review import Review
 from desk.review_modes import KEYS, Catalog
@@ -186,6 +187,25 @@ def test_an_emergency_goes_to_a_second_person_and_back(store):
     assert store.message("1")["status"] == "refusal"
     act(store, SETTINGS, "1", "confirm", {}, by="cur", now=NOW)
     assert store.message("1")["status"] == "closed"
+
+
+@one_database
+def test_one_persons_word_ends_an_alert_only_when_the_head_has_been_told(store):
+    fill(store, EMERGENCY, EMERGENCY, PLAIN)
+    (first, second) = (a["id"] for a in reversed(store.alerts()))
+    one = next(j for j in store.claim_alerts(NOW, 5, [("k", "head")], 600, 60, 5) if j.alert_id == first)
+    store.alert_result(one, True, None, NOW)
+    for id, alert, over in (("1", first, True), ("2", second, False)):
+        store.correct(id, {"emergency": False}, by="adm", now=NOW)
+        assert calming.calm(store, id, by="adm", now=NOW) == [calming.Calmed(alert, over)]
+    assert [a["id"] for a in store.alerts(("raised",))] == [second]
+    assert second in calming.told([calming.Calmed(second, False)])[0]
+    assert calming.calm(store, "1", by="adm", now=NOW) == []
+    for by, over in (("cur", False), ("adm", True)):  # one's own word may be taken back, another's not
+        store.correct("3", {"emergency": True}, by="adm", now=NOW + timedelta(minutes=1))
+        store.correct("3", {"emergency": False}, by=by, now=NOW + timedelta(minutes=2))
+        (found,) = calming.calm(store, "3", by=by, now=NOW + timedelta(minutes=2))
+        assert found.over is over
 
 
 @one_database

@@ -8,7 +8,7 @@ import pytest
 
 from store import Store
 from store.values import Place
-from tests.store.build import NOW, comment, judged, landing, see
+from tests.store.build import EMERGENCY, NOW, comment, judged, landing, see, types
 
 
 def ids(store: Store) -> dict[str, str]:
@@ -84,3 +84,29 @@ def test_many_corrections_come_once_each(store: Store, monkeypatch: pytest.Monke
     found = [c.external_id for c in store.corrections()]
     assert len(found) == len(set(found)) == 15
     assert comment(0).external_id in found
+
+
+def test_an_emergency_that_a_person_calls_one_again_rings_again(store: Store) -> None:
+    see(store)
+    store.land(landing(judged(1, "горит дом", EMERGENCY)), NOW)
+    (id,) = ids(store).values()
+    late = NOW + timedelta(minutes=1)
+
+    def due(at):
+        return store.claim_alerts(at, 5.0, [("a", "head")], 6000.0, 60.0, 5)
+
+    (job,) = due(NOW)
+    store.alert_result(job, True, None, late)
+    alert = store.alerts()[0]["id"]
+    store.correct(id, {"emergency": False}, by="adm", now=late)
+    store.acknowledge(alert, "adm", late)
+    assert due(NOW + timedelta(hours=1)) == []
+    again = NOW + timedelta(hours=2)
+    store.correct(id, {"emergency": True, "urgency": "urgent"}, by="adm", now=again)
+    (job,) = due(again)  # the Head is told once more, and the time to escalate begins anew
+    assert (job.alert_id, job.level) == (alert, "head")
+    (told,) = store.alerts(("raised",))
+    assert (told["acknowledged_by"], told["escalated_at"]) == (None, None)
+    assert types(store).count("alert.raised") == 2
+    store.correct(id, {"emergency": True, "topic": "roof"}, by="adm", now=again + timedelta(minutes=5))
+    assert types(store).count("alert.raised") == 2, "it rings already"
