@@ -61,15 +61,22 @@ def secrets() -> dict[str, str]:
     }
 
 
-def write_config(folder: Path, addresses: Mapping[str, str], phone: int) -> Path:
-    """config.yaml in `folder`: the project's own, with every network switched on and at its loopback address."""
+def config_at(addresses: Mapping[str, str], store: str) -> dict[str, Any]:
+    """The project's configuration with the networks of `addresses` (name -> where it is) switched on, no others."""
     from emulator.ok import APPLICATION_KEY
 
-    config = demo_config()
-    config["store"]["url"] = f"sqlite:///{folder / 'otklik.db'}"
+    config = demo_config(*addresses)
+    config["store"]["url"] = store
     for name, address in addresses.items():
         config["networks"][name] |= {"enabled": True, "api": address, "requests_per_second": 1000}
-    config["networks"]["ok"]["application_key"] = APPLICATION_KEY
+    if "ok" in addresses:
+        config["networks"]["ok"]["application_key"] = APPLICATION_KEY
+    return config
+
+
+def write_config(folder: Path, addresses: Mapping[str, str], phone: int) -> Path:
+    """config.yaml in `folder`, its database there as well, its alerts sent to `phone`."""
+    config = config_at(addresses, f"sqlite:///{folder / 'otklik.db'}")
     config["alerts"]["head"] = [f"json://127.0.0.1:{phone}"]
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
