@@ -1,7 +1,8 @@
 """What a pretend network has to say: how it reads a request, how it answers about a world, how it refuses.
 
 A network is one file, `emulator/<network>.py`, with a subclass of `Face` in its module attribute `FACE`; `face_of`
-finds it by that name. Another package, or a test, puts its class into `OTHERS`. The HTTP server, the plans of faults,
+finds it by that name. Another package names its class by the entry point group `otklik.faces`, a test may put its class
+into `OTHERS`. The HTTP server, the plans of faults,
 the log of requests and the way time goes are the same for all.
 """
 
@@ -13,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from emulator.server import Request
     from emulator.world import World
 
+GROUP = "otklik.faces"
 NETWORKS = ("vk", "ok", "instagram", "facebook", "x", "telegram", "max", "youtube", "rutube")
 OTHERS: dict[str, type[Face]] = {}
 """Faces that lie in no `emulator/<network>.py`."""
@@ -180,5 +183,18 @@ def face_of(network: str) -> type[Face]:
         return OTHERS[network]
     if network in NETWORKS and find_spec(f"emulator.{network}") is not None:
         return import_module(f"emulator.{network}").FACE
+    foreign = {e.name: e for e in entry_points(group=GROUP)}
+    if network in foreign:
+        return _foreign(foreign[network])
     known = [n for n in (*NETWORKS, *OTHERS) if n in OTHERS or find_spec(f"emulator.{n}") is not None]
-    raise ConfigError(f"эмулятора сети {network} нет; есть: {', '.join(known)}")
+    raise ConfigError(f"эмулятора сети {network} нет; есть: {', '.join([*known, *sorted(foreign)])}")
+
+
+def _foreign(entry: EntryPoint) -> type[Face]:
+    try:
+        found: Any = entry.load()
+    except Exception as e:  # a foreign package may fail in any way
+        raise ConfigError(f"эмулятор сети {entry.name} ({entry.value}) не загружается: {type(e).__name__}") from e
+    if not (isinstance(found, type) and issubclass(found, Face)):
+        raise ConfigError(f"эмулятор сети {entry.name} ({entry.value}) не подходит: это не класс Face")
+    return found
