@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -211,6 +213,32 @@ def otklik(*argv: str, stdin: str = "") -> Said:
     finally:
         sys.stdin = before
     return Said(code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode())  # type: ignore[attr-defined]
+
+
+def forked(*argv: str, cwd: Path, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+    """A command in a child of this process: descriptors and an environment of its own, nothing loaded anew."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        pid = os.fork()
+        if not pid:
+            code = 70
+            try:
+                os.chdir(cwd)
+                os.environ.clear()
+                os.environ.update(env)
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                for number, file in ((1, out), (2, err)):
+                    os.dup2(file.fileno(), number)
+                sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115
+                sys.stdout, sys.stderr = (open(n, "w", encoding="utf-8", buffering=1) for n in (1, 2))  # noqa: SIM115
+                logging.getLogger().handlers.clear()
+                code = cli.run(list(argv))
+                sys.stdout.flush()
+            finally:
+                os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        out.seek(0)
+        err.seek(0)
+        return code, out.read(), err.read()
 
 
 PROGRAM = [sys.executable, "-m", "cli"]

@@ -26,7 +26,8 @@ ALLOWED: dict[str, set[str]] = {
 SQL = {"sqlalchemy", "sqlmodel", "sqlite3", "psycopg", "alembic"}
 HEAVY = (
     "pydantic", "sqlalchemy", "sqlmodel", "alembic", "psycopg", "pymorphy3", "sklearn", "numpy", "scipy",
-    "requests", "httpx", "httpcore", "starlette", "uvicorn", "vk_api", "apprise", "yaml", "orjson", "rich", "emulator.server", "classifier.judge",
+    "requests", "httpx", "httpcore", "starlette", "uvicorn", "vk_api", "apprise", "yaml", "orjson", "rich",
+    "emulator.server", "classifier.judge",
 )  # fmt: skip
 
 

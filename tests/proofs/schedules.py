@@ -202,7 +202,7 @@ def _utc(seconds: float) -> Any:
 
 
 Schedule.TestCase.settings = settings(
-    max_examples=int(os.environ.get("OTKLIK_SCHEDULES", "60")),
+    max_examples=int(os.environ.get("OTKLIK_SCHEDULES", "40")),
     stateful_step_count=10,
     deadline=None,
     suppress_health_check=list(HealthCheck),

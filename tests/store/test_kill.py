@@ -11,7 +11,7 @@ from store import Store
 from store.admin import verify
 from tests.store.build import see
 
-COMMENTS, BATCH, KILLS = 3000, 50, 6
+COMMENTS, BATCH, KILLS = 2000, 50, 4
 
 CODE = f"""
 import sys
