@@ -265,7 +265,26 @@ def run_collect(
         deliverer.finish(wait_s=settings.alerts.timeout)
     if not report.interrupted:
         _send_digests(store, settings)
+        _deliver_feed(store, settings, stop)
     return report
+
+
+def _deliver_feed(store: Store, settings: Settings, stop: Any) -> None:
+    """Webhooks get what is new. What fails here waits for the next run: collecting has done its work."""
+    if not settings.feed.webhooks:
+        return
+    import logging
+
+    from feed.webhooks import deliver
+    from settings import OtklikError
+
+    log = logging.getLogger("otklik.feed")
+    try:
+        for told in deliver(store, settings, now=utc_now, stop=stop.is_set if stop else lambda: False, seconds=60):
+            if told.problem:
+                log.warning("webhook %s: %s", told.name, told.problem)
+    except OtklikError as e:
+        log.warning("webhooks: %s", e)
 
 
 def _lift_blocks(store: Store, settings: Settings) -> None:

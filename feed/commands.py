@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console import MANY, command_group, current, emit, say, stop_on_signals
+from console import MANY, Json, command_group, current, emit, finish, say, stop_on_signals, utc_now
+
+if TYPE_CHECKING:
+    from feed.webhooks import Outcome
 
 app = command_group("Лента событий для других систем.")
+hooks = command_group("Вебхуки: куда отправляются события, сколько ждёт, что не доставлено.", bare=True)
+app.add_typer(hooks, name="webhooks")
 
 
 @app.command("read")
@@ -34,6 +39,103 @@ def feed_schema(type: Annotated[str | None, typer.Argument(help="Тип собы
     from feed.schema import schema
 
     emit(schema(type))
+
+
+@app.command("deliver")
+def feed_deliver(
+    webhook: Annotated[str | None, typer.Option("--webhook", help="Только этот вебхук.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Отправить события вебхукам (для cron; делает и collect)."""
+    from dataclasses import asdict
+
+    from feed.webhooks import deliver, known
+
+    state = current()
+    if webhook is not None:
+        known(state.settings, webhook)
+    with stop_on_signals() as stop, state.store() as store:
+        told = deliver(store, state.settings, now=utc_now, only=webhook, stop=stop.is_set)
+    if as_json:
+        emit([asdict(o) for o in told])
+    else:
+        for outcome in told:
+            say(outcome_line(outcome))
+        if not told:
+            say("в feed.webhooks нет ни одного включённого вебхука (docs/feed.md)")
+    finish(5 if stop.is_set() else 1 if any(o.problem or o.failed for o in told) else 0)
+
+
+def outcome_line(o: Outcome) -> str:
+    """How a webhook's delivery went, one Russian line."""
+    line = f"{o.name}: отправлено {o.sent}, не удалось {o.failed}, ждёт {o.waiting}"
+    return line + (f", больше не повторяется {o.dead}" if o.dead else "") + (f"; {o.problem}" if o.problem else "")
+
+
+@hooks.callback()
+def webhooks(ctx: typer.Context, as_json: Json = False) -> None:
+    """Вебхуки: место в ленте, сколько ждёт отправки, сколько не доставлено."""
+    if ctx.invoked_subcommand:
+        return
+    state = current()
+    with state.store() as store:
+        found = {row["name"]: row for row in store.hook_overview()}
+        last = store.last_seq()
+    empty = {"cursor": None, "disabled_at": None, "waiting": 0, "dead": 0, "oldest": None}
+    lines = [
+        {**empty, **found.get(w.name, {}), "name": w.name, "enabled": w.enabled, "last": last}
+        for w in state.settings.feed.webhooks
+    ]
+    if as_json:
+        emit(lines)
+        return
+    for row in lines:
+        how = "выключен" if not row["enabled"] else "отказался (410)" if row["disabled_at"] else "работает"
+        at = row["cursor"] if row["cursor"] is not None else "не начат"
+        print(f"{row['name']}: {how}, прочитано {at} из {last}, ждёт {row['waiting']}, не доставлено {row['dead']}")
+
+
+@hooks.command("dead")
+def webhooks_dead(
+    webhook: Annotated[str | None, typer.Argument(help="Имя вебхука; иначе все.")] = None, as_json: Json = False
+) -> None:
+    """События, которые не удалось доставить за двое суток."""
+    with current().store() as store:
+        found = store.hook_dead(webhook)
+    if as_json:
+        emit(found)
+        return
+    for row in found:
+        print(f"{row['hook']} {row['seq']}: попыток {row['attempts']}, последняя {row['dead_at']}: {row['error']}")
+
+
+@hooks.command("replay")
+def webhooks_replay(
+    webhook: Annotated[str, typer.Argument(help="Имя вебхука.")],
+    after: Annotated[
+        int | None, typer.Option("--after", min=0, max=2**63 - 1, metavar="SEQ", help="И всё после этого события.")
+    ] = None,
+) -> None:
+    """Отправить недоставленное снова; с --after и то, что уже доставлено."""
+    from feed.webhooks import known
+
+    state = current()
+    known(state.settings, webhook)
+    with state.store() as store:
+        count = store.hook_replay(webhook, utc_now(), after)
+    say(f"снова в очереди: {count}; отправит otklik feed deliver или collect")
+
+
+@hooks.command("resume")
+def webhooks_resume(webhook: Annotated[str, typer.Argument(help="Имя вебхука.")]) -> None:
+    """Отправлять снова получателю, который ответил 410."""
+    from feed.webhooks import known
+
+    state = current()
+    known(state.settings, webhook)
+    with state.store() as store:
+        was = store.hook_resume(webhook, utc_now())
+    say("отправка возобновлена" if was else "он не был остановлен")
 
 
 serving = command_group("Серверы для других систем.")

@@ -19,6 +19,7 @@ from store import (
     events,
     extract,
     forgetting,
+    hooks,
     inbox,
     landing,
     lists,
@@ -41,6 +42,7 @@ from store.values import (
     Correction,
     Coverage,
     Forgotten,
+    HookEvent,
     Hour,
     Judgeable,
     Known,
@@ -334,6 +336,46 @@ class Store:
 
     def last_seq(self) -> int:
         return events.last_seq(self._db)
+
+    # --- webhooks ----------------------------------------------------------------------------------------------------
+
+    def hook_cursor(self, name: str, now: datetime) -> tuple[int, bool]:
+        return hooks.cursor(self._db, name, now)
+
+    def hook_take(self, name: str, before: int, after: int, found: Sequence[tuple[int, int]], now: datetime) -> bool:
+        return hooks.take(self._db, name, before, after, found, now)
+
+    def hook_due(self, name: str, now: datetime, after: int, limit: int) -> list[HookEvent]:
+        return hooks.due(self._db, name, now, after, limit)
+
+    def hook_waiting(self, name: str) -> int:
+        return hooks.waiting(self._db, name)
+
+    def hook_done(self, name: str, seq: int, now: datetime) -> None:
+        hooks.done(self._db, name, seq, now)
+
+    def hook_failed(
+        self, name: str, seq: int, error: str, now: datetime, next_at: datetime | None, *, down: bool
+    ) -> None:
+        hooks.failed(self._db, name, seq, error, now, next_at, down=down)
+
+    def hook_wake(self, name: str, now: datetime) -> int:
+        return hooks.wake(self._db, name, now)
+
+    def hook_disable(self, name: str, now: datetime) -> None:
+        hooks.disable(self._db, name, now)
+
+    def hook_resume(self, name: str, now: datetime) -> bool:
+        return hooks.resume(self._db, name, now)
+
+    def hook_replay(self, name: str, now: datetime, after: int | None = None) -> int:
+        return hooks.replay(self._db, name, now, after)
+
+    def hook_dead(self, name: str | None = None) -> list[dict[str, Any]]:
+        return hooks.dead(self._db, name)
+
+    def hook_overview(self) -> list[dict[str, Any]]:
+        return hooks.overview(self._db)
 
     # --- alerts ------------------------------------------------------------------------------------------------------
 

@@ -565,6 +565,38 @@ class InboxState(SQLModel, table=True):
     state: str = Field(default="{}", sa_type=Text)
 
 
+class HookRow(SQLModel, table=True):
+    """How far a webhook has come in the log. `disabled_at`: its receiver said that it is gone."""
+
+    __tablename__ = "hooks"
+    name: str = Field(primary_key=True)
+    cursor: int = Field(default=0, sa_type=BigInteger)
+    disabled_at: datetime | None = _time_or_none()
+
+
+class HookEvent(SQLModel, table=True):
+    """An event a webhook has not delivered yet. `key`: events of one key go out in their order, one at a time.
+
+    `down`: the receiver could not be reached, as against: it refused this event.
+    """
+
+    __tablename__ = "hook_events"
+    hook: str = Field(primary_key=True)
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    key: int = Field(sa_type=BigInteger)
+    attempts: int = 0
+    first_at: datetime | None = _time_or_none()
+    next_at: datetime = _time()
+    dead_at: datetime | None = _time_or_none()
+    down: bool = False
+    error: str | None = Field(default=None, sa_type=Text)
+
+    __table_args__ = (
+        Index("ix_hook_events_key", "hook", "key", "seq"),
+        Index("ix_hook_events_next", "hook", "next_at"),
+    )
+
+
 class Counter(SQLModel, table=True):
     """The last number given out: `events` and `audit` on both databases; `messages`, `alerts`, `coverage` on SQLite."""
 
@@ -618,5 +650,7 @@ budgets = Budget.__table__
 calls = Calls.__table__
 inbox = InboxItem.__table__
 inbox_states = InboxState.__table__
+hooks = HookRow.__table__
+hook_events = HookEvent.__table__
 counters = Counter.__table__
 meta = Meta.__table__

@@ -645,3 +645,12 @@ class Publication:
     receipt: Receipt | None = None
     seen_at: datetime | None = None
     problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HookEvent:
+    """An event that a webhook may send now; `first_at`: when it was first tried."""
+
+    seq: int
+    attempts: int
+    first_at: datetime | None
