@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import orjson
 import pytest
 from sqlalchemy import text
 
@@ -90,3 +93,43 @@ def test_every_kind_of_wal_and_page_size(sqlite_url):
         assert conn.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert conn.exec_driver_sql("PRAGMA page_size").scalar() == 8192
         assert conn.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def _at(url: str, version: str) -> None:
+    """A database as an older program left it: a message whose author that program had blocked."""
+    from alembic import command
+    from sqlalchemy import MetaData, insert
+
+    from store.db import Database
+    from store.tables import micros
+
+    db = Database(url)
+    db.create_file()
+    with db.write() as conn:
+        command.upgrade(_config(conn), version)
+        old = MetaData()
+        old.reflect(conn)
+        at = micros(NOW)
+        row = {
+            "id": 1, "network": "vk", "external_id": "c1", "page_id": "-1", "post_id": "wall-1_10", "comment_id": "1",
+            "author_id": "5", "author": '{"id":"5","name":"Имя","url":null,"kind":"person"}', "url": "", "text": "спам",
+            "folded": "спам", "own": False, "collected_at": at, "listed_at": at, "historical": False, "status": "new",
+            "emergency": False, "due_at": at, "priority": 2,
+        }  # fmt: skip
+        conn.execute(insert(old.tables["messages"]).values(**row))
+        for id_, until in ((1, "2026-11-26T09:00:00Z"), (2, None)):
+            if id_ == 2:
+                conn.execute(insert(old.tables["messages"]).values(**{**row, "id": 2, "external_id": "c2"}))
+            data = orjson.dumps({"state": "new", "blocked": until and "spam", "blocked_until": until}).decode()
+            conn.execute(insert(old.tables["cases"]).values(message_id=id_, version=1, data=data))
+    db.close()
+
+
+@pytest.mark.parametrize("version", ["0004", "0005", "0010"])
+def test_who_was_blocked_before_the_upgrade_is_unblocked_in_time(blank_url, version):
+    _at(blank_url, version)
+    assert migrate(blank_url) == HEAD
+    with Store.open(blank_url) as store:
+        (blocked,) = store.blocks()
+        assert (blocked["message_id"], blocked["ground"], blocked["until"]) == ("1", "spam", "2026-11-26T09:00:00Z")
+        assert store.blocks(due=NOW) == [] and len(store.blocks(due=NOW + timedelta(days=2))) == 1
