@@ -30,6 +30,7 @@ KINDS = {
     "coverage": "записи о сборах",
     "access": "кто что видел",
     "posts": "публикации",
+    "inbox": "ещё не разобранные новости сети",
     "runs": "запуски",
 }
 """How the kinds of what is kept are called."""
@@ -53,6 +54,9 @@ def settle(data: Mapping[str, Any], now: datetime) -> dict[str, Any]:
             outcome=case.outcome if over else "forgotten",
             blocked=None,
             blocked_until=None,
+            block_asked=None,
+            block_asked_until=None,
+            block_asked_by=None,
         )
     )
 

@@ -22,8 +22,8 @@ import orjson
 from sqlalchemy import delete, func, select, text, update
 
 from settings import USAGE
+from store import inbox, scanning
 from store import needles as needles_
-from store import scanning
 from store.assessing import clean, set_places, utc
 from store.audit import FORGOTTEN, redact
 from store.clusters import drop
@@ -200,6 +200,8 @@ def _carry_out(db: Database, person: Person, *, by: str, now: datetime, settle: 
     counts: Counter[str] = Counter()
     own = set(person.ids)
     counts.update({f"others.{k}": v for k, v in _mask(db, needles, own, key, by=by, now=now).items()})
+    if (author_id := person.author_id) is not None:
+        counts["inbox"] += db.transact(lambda tx: inbox.forget(tx, person.network, author_id), now)
     done: list[int] = []
     open_: list[int] = []
     while ids := _left(db, person):

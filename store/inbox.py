@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import delete, select, update
 
 from store.db import Database, Tx, chunks
+from store.needles import MASK
 from store.tables import inbox, inbox_states
 from store.values import Pushed
 
@@ -81,3 +83,47 @@ def done(db: Database, source: str, refs: Sequence[str], now: datetime) -> None:
 
     if refs:
         db.transact(work, now)
+
+
+# --- forgetting -------------------------------------------------------------------------------------------------------
+
+
+def forget(tx: Tx, network: str, author_id: str) -> int:
+    """Remove what this person wrote, empty what others quote of it; how many pieces. Networks name a writer by an
+    object with an `id`, beside the words; what else there is of the person in free text is not looked for here."""
+    n = 0
+    here = inbox.c.source.startswith(network, autoescape=True)
+    for row in tx.execute(tx.lock(select(inbox).where(here))).all():
+        told = orjson.loads(row.raw)
+        mine = (inbox.c.source == row.source) & (inbox.c.n == row.n)
+        if _wrote(told, author_id):
+            tx.execute(delete(inbox).where(mine))
+        elif (left := _without(told, author_id)) != told:
+            tx.execute(update(inbox).where(mine).values(raw=orjson.dumps(left).decode()))
+        else:
+            continue
+        n += 1
+    states = select(inbox_states).where(inbox_states.c.source.startswith(network, autoescape=True))
+    for row in tx.execute(tx.lock(states)).all():
+        told = orjson.loads(row.state)
+        if (left := _without(told, author_id)) != told:
+            changed = {"state": orjson.dumps(left).decode(), "version": row.version + 1}  # who has read it reads again
+            tx.execute(update(inbox_states).where(inbox_states.c.source == row.source).values(**changed))
+            n += 1
+    return n
+
+
+def _wrote(value: Any, id_: str) -> bool:
+    return isinstance(value, dict) and any(isinstance(v, dict) and str(v.get("id")) == id_ for v in value.values())
+
+
+def _without(value: Any, id_: str, *, whose: bool = False) -> Any:
+    """The same without the words in objects that the person wrote, or is; `whose`: this is within one of them."""
+    if isinstance(value, dict):
+        whose = whose or str(value.get("id")) == id_ or _wrote(value, id_)
+        return {k: v if k == "type" else _without(v, id_, whose=whose) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without(v, id_, whose=whose) for v in value]
+    if not whose or isinstance(value, bool):
+        return value
+    return MASK if isinstance(value, str) else 0 if str(value) == id_ else value

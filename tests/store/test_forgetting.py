@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 
+import orjson
 import pytest
 from sqlalchemy import select, update
 
@@ -19,8 +20,8 @@ from store.admin import backup, forgotten_in, restore, verify
 from store.scanning import plain_tables, text_columns
 from store.tables import Json, metadata
 from store.tables import messages as messages_table
-from store.values import Attachment, Author, Coverage, Outcome
-from tests.store.build import EMERGENCY, NOW, PLAIN, dense, judged, landing, mark, see
+from store.values import Attachment, Author, Coverage, Outcome, Pushed
+from tests.store.build import EMERGENCY, NOW, PAGE, PLAIN, dense, judged, landing, mark, see
 
 LATER = NOW + timedelta(hours=1)
 NAME = "Канария Вьюрковна Зяблик-Овсянкина"
@@ -415,3 +416,28 @@ def test_what_others_wrote_keeps_its_sense(store):
     with store._db.read() as conn:
         sealed = conn.execute(select(messages_table.c.seal).where(messages_table.c.seal.isnot(None))).all()
     assert len(sealed) >= 4
+
+
+@ONE
+def test_what_a_network_pushed_and_nobody_has_landed_yet(store):
+    """Pieces as Telegram pushes them: the person's own go, in what others wrote the quoted words are emptied."""
+    see(store)
+    her = {"id": 990017777, "is_bot": False, "first_name": "Канария", "last_name": "Овсянкина"}
+    him = {"id": 41, "is_bot": False, "first_name": "Пётр"}
+    store.land(
+        landing(judged(1, "воды нет", network="telegram", author=WHO), page=replace(PAGE, network="telegram")), NOW
+    )
+    mine = {"message_id": 7, "from": her, "text": SAID}
+    answer = {"message_id": 8, "from": him, "text": "и у нас", "date": 5, "reply_to_message": mine}
+    apart = {"message_id": 9, "from": him, "text": "спасибо"}
+    pieces = [Pushed(str(n), "-1", orjson.dumps(m).decode()) for n, m in enumerate((mine, answer, apart))]
+    state = {"offset": 3, "albums": {"a": {"date": 5, "parts": [mine]}}}
+    assert store.inbox_put("telegram:1", 0, state, pieces, NOW) and remains(store)
+    assert store.inbox_put("vk", 0, {}, [Pushed("x", "-1", '{"from": {"id": 41}}')], NOW)
+    forget(store, "telegram:990017777")
+    assert remains(store) == []
+    left = [orjson.loads(p.raw) for p in store.inbox_items("telegram:1", "-1")]
+    assert [m["text"] for m in left] == ["и у нас", "спасибо"] and left[1] == apart
+    assert left[0]["reply_to_message"]["message_id"] == 7 and left[0]["from"] == him
+    version, kept = store.inbox_state("telegram:1")
+    assert (version, kept["offset"], kept["albums"]["a"]["date"]) == (2, 3, 5)
