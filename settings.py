@@ -792,6 +792,14 @@ class Templates(_Section):
         "{обращение} Чтобы ответить на ваше сообщение (номер {номер}), нужно больше времени: {причина}. Ответим {срок}."
     )
 
+    @field_validator("interim", "final", "redirect")
+    @classmethod
+    def _say_what_matters(cls, value: str, info: Any) -> str:
+        needed = "орган" if info.field_name == "redirect" else "ответ"
+        if needed not in template_fields(value):
+            raise ValueError(f"в этом шаблоне нужно поле {{{needed}}}, иначе автор не узнает главного")
+        return value
+
 
 class Desk(_Section):
     hours: Annotated[Any, BeforeValidator(_hours)] = "09:00-13:00, 14:00-18:00"

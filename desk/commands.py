@@ -146,11 +146,14 @@ def board(
 def send_digests(names: Any, *, division: str | None, now: bool, dry_run: bool, as_json: bool) -> None:
     """`otklik digest`. `names`: of topics and groups."""
     from desk import digest
+    from settings import ConfigError
 
     state, at = current(), utc_now()
     settings = state.settings
-    check_division(division)
     wanted = [d for d in settings.divisions if division in (None, d.id)]
+    if division is not None and not wanted:
+        known = ", ".join(d.id for d in settings.divisions)
+        raise ConfigError(f"подразделения «{division[:60]}» в настройках нет; есть {known or 'пока ни одного'}")
     with state.store() as store:
         if dry_run:
             found = [digest.compose(store, d, settings, names, at) for d in wanted]

@@ -110,7 +110,8 @@ def fold(db: Database, now: datetime, history: timedelta, skip: frozenset[str]) 
     """Fold whole days that are settled; whether anything was folded. Hours beyond `history` are dropped."""
     now = utc(now)
     at = mark(db)
-    if at is None or at > now + _DAY:  # never, or written by a clock that was wrong
+    afresh = at is not None and at > now + _DAY  # written by a clock that was wrong: what it folded is counted again
+    if at is None or afresh:
         with db.read() as conn:
             at = conn.execute(select(func.min(messages.c.collected_at)).where(~messages.c.own)).scalar()
         if at is None:
@@ -121,13 +122,20 @@ def fold(db: Database, now: datetime, history: timedelta, skip: frozenset[str]) 
         until = at + _DAY
         if until > now - SETTLED:
             break
-        _fold_day(db, at, until, now, history, skip)
-        at = until
+        _fold_day(db, at, until, now, history, skip, afresh=afresh)
+        at, afresh = until, False
     return at > begun
 
 
 def _fold_day(
-    db: Database, since: datetime, until: datetime, now: datetime, history: timedelta, skip: frozenset[str]
+    db: Database,
+    since: datetime,
+    until: datetime,
+    now: datetime,
+    history: timedelta,
+    skip: frozenset[str],
+    *,
+    afresh: bool,
 ) -> None:
     found: Counter[tuple[Any, ...]] = Counter()
     with db.read() as conn:
@@ -138,6 +146,8 @@ def _fold_day(
     names = ("hour", "place", "grp", "topic", "network", "page_id")
 
     def work(tx: Tx) -> None:
+        if afresh:
+            tx.execute(delete(activity))
         for key, n in sorted(found.items()):
             new = tx.insert(activity).values(**dict(zip(names, key, strict=True)), n=n)
             tx.execute(new.on_conflict_do_update(index_elements=list(names), set_={"n": activity.c.n + n}))

@@ -176,13 +176,17 @@ def test_the_command(tmp_path, sqlite_url):
         act(store, parse(text), "1", "route", {"to": ["zhkh"]}, by="adm", now=NOW)
         (sent,) = run("digest", "--now", "--json").json
         assert (sent["division"], sent["error"], len(mail.heard)) == ("zhkh", None, 1)
-        assert "подразделения «x» в настройках нет" in run("digest", "--division", "x").err
+        wrong = run("digest", "--division", "x")
+        assert wrong.code == 2 and "подразделения «x» в настройках нет; есть zhkh" in wrong.err
 
 
 @one_database
-def test_collect_sends_what_is_due_and_ends_blockings_whose_term_is_over(store_url, capsys):
-    """Both hang on a run of the whole program, by the real clock."""
+def test_collect_sends_what_is_due_and_ends_blockings_whose_term_is_over(store_url, capsys, monkeypatch):
+    """Both hang on a run of the whole program, by the clock; at noon: the digest of before midnight is yesterday's."""
     now = datetime.now(UTC)
+    ahead = now.replace(hour=12, minute=0) + timedelta(days=now.hour >= 12) - now
+    monkeypatch.setattr(cli, "utc_now", lambda: datetime.now(UTC) + ahead)
+    now = cli.utc_now()
     with receiver() as mail, rig(store_url) as r:
         mine = configured([mail.url], more=f'desk: {{digest: ["{now:%H:%M}"], {EVERY_DAY}}}\n')
         zone = parse("organisation: {timezone: UTC}").organisation
