@@ -259,7 +259,7 @@ def run_collect(
         if _watch_activity(store, settings):
             deliverer.poke()
         if not report.interrupted:
-            publish_commands.take_up(store, settings, partial(open_outlet, stop=stop))
+            _go_on_publishing(store, settings, stop)
         _sweep_some(store, settings)
     finally:
         deliverer.finish(wait_s=settings.alerts.timeout)
@@ -285,6 +285,20 @@ def _deliver_feed(store: Store, settings: Settings, stop: Any) -> None:
                 log.warning("webhook %s: %s", told.name, told.problem)
     except OtklikError as e:
         log.warning("webhooks: %s", e)
+
+
+def _go_on_publishing(store: Store, settings: Settings, stop: Any) -> None:
+    """Answers that earlier runs left half-way; what goes wrong there spoils no collecting, the next run goes on."""
+    import logging
+
+    from settings import OtklikError
+
+    try:
+        publish_commands.take_up(store, settings, partial(open_outlet, stop=stop))
+    except OtklikError as e:
+        logging.getLogger("otklik").error("answers under way were not taken up: %s", e)
+    except Exception:
+        logging.getLogger("otklik").exception("taking up answers under way failed")
 
 
 def _lift_blocks(store: Store, settings: Settings) -> None:

@@ -176,7 +176,11 @@ By = Annotated[str | None, typer.Option("--by", help="Кто это делает
 def who(by: str | None) -> str:
     import getpass
 
+    from settings import ConfigError
+
     if by:
+        if len(by) > 100 or not by.isprintable():
+            raise ConfigError("--by: id человека — одна строка не длиннее 100 знаков, как в people или divisions")
         return by
     try:
         return getpass.getuser()

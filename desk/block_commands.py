@@ -96,6 +96,10 @@ def add_to(queue: typer.Typer, open_gate: OpenGate) -> None:
         from desk import blocks as desk_blocks
 
         state, now = current(), utc_now()
+        if send:
+            from desk.work import allow
+
+            allow(state.settings, "block", who(by), now)
         with state.store() as store:
             found = desk_blocks.lift_due(store, state.settings, now) if lift else store.blocks(due=now if due else None)
             store.saw(who(by), [b["message_id"] for b in found], "list", now)

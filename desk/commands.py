@@ -77,6 +77,9 @@ def alerts_drill(
             found = delays(store.alert_delays(date_of(since, state.zone)))
         emit(found) if as_json else console().print(table(found))
         return
+    from desk.work import allow
+
+    allow(state.settings, "drill", who(by), utc_now())
     with state.store() as store:
         alert = store.raise_drill(text, utc_now(), who(by))
         deliverer = Deliverer(store, state.settings)

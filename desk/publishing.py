@@ -133,7 +133,8 @@ def notify(
 
 
 def alone(store: Store, id: str) -> Any:
-    """The lock of whoever publishes this message; `Busy` when somebody else does."""
+    """The lock of whoever publishes this message; `Busy` when somebody else does. Raises `NotFound`."""
+    id = str(store.message(id)["id"])  # "07" is 7, and one message has one lock
     lock = store.try_lock(f"publish:{id}")
     if lock is None:
         raise Busy(f"ответ на сообщение {id} сейчас размещает другой запуск; повторите позже")

@@ -49,6 +49,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     "close": _ADMIN,
     "reopen": frozenset({ADMINISTRATOR, CURATOR}),
     "acknowledge": frozenset({ADMINISTRATOR, CURATOR, HEAD}),
+    "drill": frozenset({ADMINISTRATOR, CURATOR, HEAD}),
     "forget": _OVERSEERS,
     "export": frozenset({ADMINISTRATOR, CURATOR}),
     "access": _OVERSEERS,

@@ -104,4 +104,6 @@ def test_from_the_desk_to_the_network_and_back(tmp_path, sqlite_url):
         service = block(ids[0], "1d", token=SERVICE_TOKEN)
         assert service.code == 1 and "в сети сделайте сами" in service.err and banned == {}
         assert "Житель" in run("blocks").out and "Заблокирован" in run("show", ids[1]).out
-        assert run("blocks", "--send").code == 0 and list(banned) == [(1, 1001)]
+        banned.clear()
+        assert run("blocks", "--send", "--by", "cur").code == 2 and banned == {}
+        assert run("blocks", "--send", "--by", "adm").code == 0 and list(banned) == [(1, 1001)]

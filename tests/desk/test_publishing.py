@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import cli
+from collectors.outlet import Outlet
 from desk import publishing
 from desk.publishing import Busy, Handed, Member, Published, Waiting
 from desk.work import Refused
-from store import Store
+from store import NotFound, Store
 from store.admin import verify
 from tests.collectors.reply_suite import LOST, REFUSED
 from tests.desk.publishing_rig import LATER, TEXT, publishing_rig
@@ -246,6 +248,32 @@ def test_two_interim_answers_of_the_same_words_are_two(one):
     second = one.publish(id)
     assert first.url != second.url and len(one.written()) == 2
     assert second.message["status"] == "in_work"
+
+
+def test_however_its_number_is_written_a_message_has_one_lock(one):
+    id = one.asked()
+    with publishing.alone(one.store, id):
+        for written in (f"0{id}", f" {id}"):
+            with pytest.raises(Busy):
+                one.publish(written)
+    for wrong in ("x", "99999", "\udcff"):
+        with pytest.raises(NotFound):
+            one.publish(wrong)
+    assert one.written() == []
+
+
+def test_a_collector_that_breaks_while_publishing_spoils_no_collecting(one, monkeypatch):
+    id = one.asked()
+    break_at(monkeypatch, "send", after=True)
+    with pytest.raises(Killed):
+        one.publish(id)
+    new = one.say("Нет света")
+    with monkeypatch.context() as broken:
+        broken.setattr(Outlet, "find", lambda *_: {}["no such key"])
+        cli.run_collect(one.store, one.settings, judges=one.judges)
+    assert one.id(new) and one.store.message(id)["status"] == "approved"
+    cli.run_collect(one.store, one.settings, judges=one.judges)
+    assert one.store.message(id)["status"] == "published" and len(one.written()) == 1
 
 
 def test_two_people_at_once_publish_it_once(rig):

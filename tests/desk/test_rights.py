@@ -42,6 +42,7 @@ unblock      . . x . . . x
 close        . . x . . . .
 reopen       . x x . . . .
 acknowledge  x x x . . . .
+drill        x x x . . . .
 forget       x x . . . . .
 export       . x x . . . .
 access       x x . . . . .
