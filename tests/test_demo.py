@@ -8,13 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from emulator.demo_set import demo_config, secrets
 from emulator.face import NETWORKS
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_it_is_interrupted_cleanly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP])
+def test_it_is_interrupted_cleanly(tmp_path: Path, how: signal.Signals) -> None:
     """One sentence, exit code 5, nothing left behind, nothing secret said."""
     environment = {**os.environ, "TMPDIR": str(tmp_path), "NO_COLOR": "1", "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
     demo = subprocess.Popen(
@@ -31,7 +34,7 @@ def test_it_is_interrupted_cleanly(tmp_path: Path) -> None:
             said += line
             if line.startswith("$ otklik collect"):
                 assert list(tmp_path.glob("otklik-demo-*/config.yaml"))
-                demo.send_signal(signal.SIGINT)
+                demo.send_signal(how)
                 break
         said += demo.communicate(timeout=60)[0]
     finally:

@@ -94,7 +94,7 @@ def two(url: str, other: str) -> Iterator[Two]:
         yield it
 
 
-OTHERS = [n for n in NETWORKS if n != "vk"] if os.environ.get("OTKLIK_SOAK") else ["ok", "telegram", "youtube"]
+OTHERS = [n for n in NETWORKS if n != "vk"] if os.environ.get("OTKLIK_SOAK") else ["ok", "telegram"]
 
 
 @pytest.mark.parametrize("other", OTHERS)
