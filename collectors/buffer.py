@@ -11,7 +11,10 @@ FLUSH_AFTER = timedelta(seconds=5)  # an emergency must not wait for a batch to 
 
 
 class Buffer:
-    """Comments and marks waiting for their transaction. A mark never lands before the comments of its post."""
+    """Comments and marks waiting for their transaction. A mark never lands before the comments of its post.
+
+    `lost`: a landing failed, so not everything that was put in is in the store.
+    """
 
     def __init__(self, land: Callable[[list[Comment], list[PostMark], list[str]], None], size: int) -> None:
         self._land = land
@@ -20,6 +23,7 @@ class Buffer:
         self._marks: list[PostMark] = []
         self._deleted: list[str] = []
         self._since: datetime | None = None
+        self.lost = False
 
     def comments(self, comments: Iterable[Comment]) -> None:
         self._comments.extend(comments)
@@ -38,8 +42,10 @@ class Buffer:
         if self._comments or self._marks or self._deleted:
             comments, marks, deleted = self._comments, self._marks, self._deleted
             self._comments, self._marks, self._deleted = [], [], []
+            lost, self.lost = self.lost, True
             while len(comments) > self._size:
                 self._land(comments[: self._size], [], [])
                 comments = comments[self._size :]
             self._land(comments, marks, deleted)
+            self.lost = lost
         self._since = None

@@ -254,8 +254,9 @@ class Collector(ABC):
     def landed(self, page: PageRef) -> None:  # noqa: B027
         """All that was yielded of this page so far is in the store: what the network keeps for us may be let go.
 
-        Called when a page's turn is over, after what came is committed, whether or not the turn ended well. A network
-        that tells each piece of news only once and for a short time confirms it here and nowhere else.
+        Called when a page's turn is over, after what came is committed, whether or not the turn ended well; not when
+        anything of it could not be landed. A network that tells each piece of news only once and for a short time
+        confirms it here and nowhere else.
         """
 
     @abstractmethod

@@ -91,6 +91,7 @@ class TelegramCollector(Collector):
         self._taken: dict[str, list[str]] = {}  # page -> refs of what was yielded
         self._notes: list[tuple[str, str, Any]] = []  # for later messages; kept once what they tell of is landed
         self._told: set[str] = set()
+        self._watched: dict[str, Any] | None = None  # where the pages are, by the names they are watched by
 
     # --- pages -------------------------------------------------------------------------------------------------------
 
@@ -141,13 +142,28 @@ class TelegramCollector(Collector):
             self._places[page.id] = self._place(self.client.chat(int(page.id)))
         return self._places[page.id]
 
-    def _know_all(self) -> None:
-        """Every watched page must be known before the news are fetched: what belongs to none is dropped."""
+    def _know_all(self) -> Mapping[str, Any]:
+        """Every watched page must be known before the news are fetched: what belongs to none is dropped.
+
+        A channel that does not let the bot in (any more) says so in its own turn; news of its group come all the same,
+        so the place of a page is kept, under the name by which it is watched.
+        """
+        if self._watched is not None:
+            return self._watched
+        kept = mapping(self.stream.state.get("places"))
+        places: dict[str, Any] = {}
         for page in self.configured:
             try:
-                self.resolve(page)
-            except (Gone, Unauthorised, ConfigError):
-                continue  # nothing comes from a chat that the bot can't see; its own turn says so
+                id = self.resolve(page).id
+            except ConfigError:
+                continue
+            except (Gone, Unauthorised):
+                if (place := Place.kept(kept.get(page.id))) is None:
+                    continue
+                self._places.setdefault(id := place.page_id, place)
+            places[page.id] = self._places[id].note()
+        self._watched = places
+        return places
 
     def _page_of(self, chat: int, moved: Mapping[str, Any]) -> str | None:
         for place in self._places.values():
@@ -169,8 +185,7 @@ class TelegramCollector(Collector):
                 "подключите её в настройках канала (docs/ru/telegram-token.md)",
                 outcome=Outcome.blocked,
             )
-        self._know_all()
-        self.stream.fetch(page.id)
+        self.stream.fetch(page.id, self._know_all())
         yield from self._sort(page, place)
         hole = self.stream.hole(page.id)
         if hole is not None:

@@ -69,6 +69,14 @@ class Place:
         """The way to a post of the channel."""
         return f"{SITE}{self.channel_name or f'c/{bare(self.channel or self.group)}'}/{message}"
 
+    def note(self) -> list[Any]:
+        """What `kept` makes a place of again."""
+        return [self.page_id, self.group, self.channel, self.group_name, self.channel_name]
+
+    @classmethod
+    def kept(cls, note: Any) -> Place | None:
+        return cls(*note) if isinstance(note, list) and len(note) == 5 else None
+
 
 def bare(chat: int) -> str:
     """The number of a chat as addresses have it: without the -100 of supergroups and channels."""

@@ -5,8 +5,12 @@ Telegram keeps an update until a call with a higher `offset` confirms it, and at
 from, and the next call confirms it. When more than 24 hours have passed since the last call, what was written in
 between and is older than 24 hours is lost for a bot: such a hole is kept until each page has told of it.
 
-The state of the stream: `offset`, `fetched` (ISO time of the last call), `pages` (watched at that time), `holes`
-{page: [from, to]} not told of yet, `moved` {new number of a group: its former one}, `threads` and `albums` (what later
+After a week without news the numbers of updates begin anew, anywhere (type Update, `update_id`): an offset so old is
+left out, for a lower number would count as confirmed already.
+
+The state of the stream: `offset`, `news_at` (ISO time of the last news), `fetched` (of the last call), `pages` (watched
+at that time), `places` (where they are, by the names they are watched by), `holes` {page: [from, to]} not told of yet,
+`moved` {new number of a group: its former one}, `threads` and `albums` (what later
 messages need to find their post and their comment), `album_at`, `sent` (see `telegram_replies`).
 """
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 KEPT = timedelta(hours=24)
 BATCH = 100
 WANTED = ("message", "edited_message")
+SAME_NUMBERS = timedelta(days=6)  # after the last news; Telegram says a week
 CLOCKS = timedelta(minutes=1)  # a pause of 24 hours counts as too long only when it is longer by so much
 REMEMBERED = 500  # threads whose number is not their post's, and albums
 EDITABLE = 48 * 3600  # seconds in which an author may edit a message
@@ -62,22 +67,28 @@ class TelegramStream:
     def state(self) -> dict[str, Any]:
         return self._inbox().inbox_state(self.source)[1]
 
-    def fetch(self, page: str) -> None:
-        """Everything that waits, once for all pages; again when a page comes a second time."""
+    def fetch(self, page: str, places: Mapping[str, Any]) -> None:
+        """Everything that waits, once for all pages; again when a page comes a second time. `places`: to be kept."""
         if self._served is not None and page not in self._served:
             self._served.add(page)
             return
         wait = 0
         while True:
             version, state = self._inbox().inbox_state(self.source)
-            updates = self._ask(state.get("offset"), wait)
+            offset = whole(state.get("offset")) if self._numbers_go_on(state) else None
+            updates = self._ask(offset, wait)
             now = self._client.now()
             _note_hole(state, now)
             state["fetched"], state["pages"] = now.isoformat(), sorted(self._pages())
+            state["places"] = dict(places)
             forget_albums(state, now.timestamp())
-            found = [u for u in updates if whole(u.get("update_id")) is not None]
+            found = [u for u in updates if (n := whole(u.get("update_id"))) is not None and n >= (offset or 0)]
+            state.setdefault("news_at", now.isoformat())
             if found:
                 state["offset"] = max(u["update_id"] for u in found) + 1
+                state["news_at"] = now.isoformat()
+            elif updates:
+                raise Unavailable("Telegram повторяет новости, которые уже подтверждены; повторите позже")
             if not self._inbox().inbox_put(self.source, version, state, list(self._pieces(found, state)), now):
                 continue  # another run was faster: what it did not get is still there
             if len(updates) < BATCH:
@@ -86,10 +97,13 @@ class TelegramStream:
                 wait = ALBUM_WAIT
         self._served = {page}
 
-    def _ask(self, offset: Any, wait: int) -> list[dict[str, Any]]:
-        answer = self._client.call(
-            "getUpdates", offset=whole(offset), limit=BATCH, timeout=wait, allowed_updates=list(WANTED)
-        )
+    def _numbers_go_on(self, state: Mapping[str, Any]) -> bool:
+        """Was there news lately, so that the next number is the one after the last?"""
+        at = state.get("news_at")
+        return not isinstance(at, str) or self._client.now() - datetime.fromisoformat(at) < SAME_NUMBERS
+
+    def _ask(self, offset: int | None, wait: int) -> list[dict[str, Any]]:
+        answer = self._client.call("getUpdates", offset=offset, limit=BATCH, timeout=wait, allowed_updates=list(WANTED))
         if not isinstance(answer, list) or len(rows(answer)) != len(answer):
             raise Unavailable("список новостей не похож на ответ Telegram; повторите позже")
         return rows(answer)

@@ -82,7 +82,8 @@ class Visit:
             self.tally.problem(Outcome.partial, "время запуска вышло; остальное возьмёт следующий запуск")
         finally:
             self.buffer.flush()
-            self.collector.landed(self.page)
+            if not self.buffer.lost:  # else the network, or the inbox, keeps what it told until the next run
+                self.collector.landed(self.page)
 
     def _read(self, todo: list[tuple[Post, PostState | None, bool]], now: datetime) -> None:
         failures = 0

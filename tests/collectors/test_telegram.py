@@ -19,7 +19,7 @@ from emulator import Emulator, World, generate, load
 from emulator import telegram_shapes as shapes
 from emulator.face import Answer as Reply
 from emulator.face import Call
-from emulator.telegram import TOKEN, Behaviour
+from emulator.telegram import _METHODS, TOKEN, Behaviour
 from emulator.telegram_shapes import BOT_ID
 from emulator.world import Clock, Post
 from settings import ConfigError
@@ -131,6 +131,63 @@ def test_a_landing_that_fails_leaves_the_news_for_the_next_run(sqlite_url: str) 
         p.emulator.face.queue.clear()  # Telegram has nothing any more
         assert outcome(p.collect()) == ["complete"]
         assert len(p.texts()) == 1 and p.waiting() == 0
+
+
+def test_what_one_failed_landing_held_stays_in_the_inbox(sqlite_url: str) -> None:
+    with program(sqlite_url) as p:
+        second = p.world.add_post(p.world.pages["-1"], "Вторая", at=p.world.now() - 3000)  # it is read first
+        for _ in range(20):
+            p.world.add_comment(second, "Спасибо", 5)
+            p.world.add_comment(first_post(p.world), "Спасибо", 5)
+        p.settings = p.settings.model_copy(update={"collect": p.settings.collect.model_copy(update={"batch": 30})})
+        land, fail = Store.land, iter([True])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Store, "land", lambda *a: 1 / 0 if next(fail, False) else land(*a))
+            assert outcome(p.collect()) == ["failed"]
+        p.emulator.face.queue.clear()
+        p.collect()
+        assert len(p.texts()) == 41 and p.waiting() == 0
+
+
+def test_numbers_of_updates_that_begin_anew_after_a_week(sqlite_url: str) -> None:
+    with program(sqlite_url) as p:
+        p.collect()
+        p.world.advance(8 * 24 * 3600)
+        p.collect()
+        p.emulator.face._last_id = 100
+        p.world.add_comment(first_post(p.world), "После недели тишины", 5)
+        assert outcome(p.collect()) == ["complete"] and "После недели тишины" in p.texts().values()
+        p.collect()
+        assert not p.emulator.face.queue, "confirmed"
+
+
+def test_a_network_that_repeats_what_was_confirmed_is_not_asked_for_ever(sqlite_url: str) -> None:
+    with program(sqlite_url) as p:
+        p.collect()
+        again = {"update_id": 9001, "message": written(p, 900, text="Снова")}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(_METHODS, "getupdates", lambda *_: [again] * 100)
+            report = p.collect()
+        assert outcome(report) == ["failed"] and "повторяет" in (report.coverages[0].problem or "")
+
+
+def test_news_come_while_the_bot_may_not_see_the_channel(sqlite_url: str) -> None:
+    with program(sqlite_url, pages=2) as p:
+        p.collect()
+        p.world.add_comment(first_post(p.world), "Пока бот был без прав", 5)
+        p.world.pages["-1"].errors["page"] = "403"
+        assert sorted(outcome(p.collect())) == ["complete", "unauthorised"] and p.waiting() == 1
+        p.world.pages["-1"].errors.clear()
+        p.collect()
+        assert "Пока бот был без прав" in p.texts().values() and p.waiting() == 0
+
+
+def test_where_the_pages_are_is_asked_once_a_run(sqlite_url: str) -> None:
+    with program(sqlite_url, pages=6) as p:
+        p.collect()
+        p.emulator.forget_calls()
+        p.collect()
+        assert p.emulator.calls["getChat"] <= 2 * 6 + 2
 
 
 def test_nothing_is_confirmed_before_it_is_kept(sqlite_url: str) -> None:
