@@ -51,6 +51,7 @@ POST = f"id,from{{id,name}},message,story,created_time,permalink_url,{COUNTED}"
 COMMENT = (
     "id,parent{id},from{id,name},message,created_time,is_hidden,permalink_url,attachment{type,title,url,target{id,url}}"
 )
+OWN_LISTS = frozenset({"published_posts", "posts", "ads_posts"})  # of what the page itself wrote
 Raw = dict[str, Any]
 
 
@@ -122,17 +123,21 @@ class FacebookCollector(Collector):
             for raw in batch:
                 if raw["id"] not in seen:
                     seen.add(raw["id"])
-                    yield self._post(raw, page)
+                    yield self._post(raw, page, name)
             oldest = moment(batch[-1].get("created_time"))
             if since is not None and oldest is not None and oldest < since:
                 return
         if not walk.complete:
             raise Unavailable(f"список публикаций прочитан не весь: {walk.reason}; повторите позже")
 
-    def _post(self, raw: Mapping[str, Any], page: PageRef) -> Post:
-        """A post with its counter of now; whether a visitor wrote it is remembered."""
+    def _post(self, raw: Mapping[str, Any], page: PageRef, listed: str = "") -> Post:
+        """A post with its counter of now; whether a visitor wrote it is remembered.
+
+        A visitor whom the app may not know is not named; the page itself always is, to its own token. `listed`: the
+        list that shows the post.
+        """
         writer = mapping(raw.get("from")).get("id")
-        visitor = isinstance(writer, str) and writer != page.id
+        visitor = writer != page.id if isinstance(writer, str) else listed not in OWN_LISTS
         counter = total_count(raw.get("comments"))
         texts = (clean(raw.get("message")), clean(raw.get("story")))
         post = Post(

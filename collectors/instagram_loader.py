@@ -7,7 +7,8 @@ every session it makes gets our adapter before it sends. (It copies sessions wit
 once would not do.)
 
 Comments come newest first, all in one walk: a short walk would save nothing that the site lets us save. Long threads
-come cut (instaloader reads one page of replies): the counter shows the gap.
+come cut (instaloader reads one page of replies): the counter shows the gap, and as long as there is one nothing under
+that post is called deleted.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ class Instaloaded:
             walk.outcome = Outcome.blocked
             walk.problem = f"Instagram считает комментариев {counter}, но не показывает ни одного; {_ASK}"
             return
-        walk.complete = walk.exhaustive = True
+        # While more is counted than shown, what was shown before may stand behind a cut: it is not called deleted.
+        walk.complete, walk.exhaustive = True, not counter or len(seen) >= counter
         walk.counter = counter
 
     def check(self, pages: Iterable[PageRef]) -> Iterator[Check]:

@@ -104,4 +104,15 @@ class MaxClient(JsonApi):
     def by_ids(self, path: str, what: str, key: str, ids: Sequence[str], **params: Any) -> Iterator[dict[str, Any]]:
         """Those of the named messages that are still there."""
         for start in range(0, len(ids), BATCH):
-            yield from self.messages(path, what, **{key: ",".join(ids[start : start + BATCH])}, **params)
+            yield from self._named(path, what, key, ids[start : start + BATCH], params)
+
+    def _named(
+        self, path: str, what: str, key: str, ids: Sequence[str], params: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """One that is gone may make the whole answer a 404 (unconfirmed): which one is found out."""
+        try:
+            return self.messages(path, what, **{key: ",".join(ids)}, **params)
+        except Gone:
+            half = len(ids) // 2
+            parts = (ids[:half], ids[half:]) if half else ()
+            return [m for some in parts for m in self._named(path, what, key, some, params)]

@@ -215,13 +215,7 @@ class OkCollector(Collector):
         for _ in (1, 2):  # an answer may be cut or empty: ask again before a post is called gone
             missing = [p for p in topics if p.id not in found]
             for start in range(0, len(missing), TOPICS):
-                ids = ",".join(p.id.rpartition(":")[2] for p in missing[start : start + TOPICS])
-                data = mapping(
-                    self.call(
-                        "mediatopic.getByIds", has("media_topics"), topic_ids=ids, fields=self._topic_fields
-                    )
-                )  # fmt: skip
-                found |= {t.id: t for raw in rows(data.get("media_topics")) if (t := self._topic(raw, page))}
+                found |= self._topics_by_id(page, missing[start : start + TOPICS])
         open_to_us = False
         for post in posts:
             fresh = found.get(post.id)
@@ -231,6 +225,16 @@ class OkCollector(Collector):
                     self.call("mediatopic.getTopics", has("media_topics"), gid=page.id, count=1)
                     open_to_us = True
             yield fresh
+
+    def _topics_by_id(self, page: PageRef, posts: Sequence[Post]) -> dict[str, Post]:
+        """Those that are there. One that is gone may make the whole answer an error (unconfirmed): it is found out."""
+        ids = ",".join(p.id.rpartition(":")[2] for p in posts)
+        try:
+            answer = self.call("mediatopic.getByIds", has("media_topics"), topic_ids=ids, fields=self._topic_fields)
+        except Gone:
+            half = len(posts) // 2
+            return self._topics_by_id(page, posts[:half]) | self._topics_by_id(page, posts[half:]) if half else {}
+        return {t.id: t for raw in rows(mapping(answer).get("media_topics")) if (t := self._topic(raw, page))}
 
     def _asked(self, post: Post) -> Post:
         """The post by its own discussion: counter of now, `gone`, or `denied`."""

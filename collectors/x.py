@@ -114,7 +114,7 @@ class XCollector(Collector):
             published_at=from_text(raw.get("created_at")),
             counter=self._direct[id],
             url=f"{page.url}/status/{id}",
-            text=clean(raw.get("text")),
+            text=text_of(raw),
         )
 
     def refresh(self, page: PageRef, posts: Sequence[Post]) -> Iterator[Post]:
@@ -213,8 +213,9 @@ class _Turn:
                 return
         yield from self._read(None)
         searched = len(self.live)
-        unseen = [i for i in stored if i not in self.live]
+        unseen, hidden = [i for i in stored if i not in self.live], self.hidden
         young = yield from self._look_up(unseen)
+        silent, self.hidden = self.hidden - hidden, hidden
         if not searched and not young and not stored:
             self.x.direct(self.post, anew=True)  # a post that is gone has an empty conversation too
         lacking = self._lacking(self.live, anew=True)
@@ -226,6 +227,12 @@ class _Turn:
             return
         if self.hidden:
             self.walk.outcome, self.walk.problem = Outcome.partial, f"поиск X не показал ответов: {self.hidden}"
+            return
+        if silent:  # deleted ones it names
+            self.walk.outcome, self.walk.problem = (
+                Outcome.partial,
+                f"X ничего не сказала о сохранённых ответах: {silent}",
+            )
             return
         if lacking and not reached and self.walk.cursor is None:
             self.walk.note = f"X отдаёт поиском только последние 7 дней: ответы до этого (не менее {lacking}) не видны"
@@ -312,6 +319,13 @@ def first_id(raw: Raw) -> str:
     return history(raw)[0]
 
 
+def text_of(raw: Raw) -> str:
+    """What was written: of a long post all of it, and signs that X writes as HTML (&, <, >) as they are."""
+    long = mapping(raw.get("note_tweet")).get("text") or mapping(raw.get("note_post")).get("text")
+    text = clean(long) or clean(raw.get("text"))
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
 def comment_of(raw: Raw, found: Found, page: PageRef, post: Post, versions: Mapping[str, str]) -> Comment:
     references = rows(raw.get("referenced_tweets")) or rows(raw.get("referenced_posts"))
     answered = next((clean(r.get("id")) for r in references if r.get("type") == "replied_to"), "")
@@ -332,7 +346,7 @@ def comment_of(raw: Raw, found: Found, page: PageRef, post: Post, versions: Mapp
         comment_id=id,
         parent_id=parent if parent and parent not in (post.id, id) else None,
         author=author,
-        text=clean(raw.get("text")),
+        text=text_of(raw),
         published_at=from_text(raw.get("created_at")),
         url=f"{SITE}{screen or 'i'}/status/{id}",
         attachments=tuple(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -28,11 +28,11 @@ MOST = 100  # posts a call
 FIELDS = {
     "tweet": {
         "tweet.fields": "author_id,conversation_id,created_at,public_metrics,referenced_tweets,"
-        "edit_history_tweet_ids,attachments",
+        "edit_history_tweet_ids,attachments,note_tweet",
         "expansions": "author_id,attachments.media_keys",
     },
     "post": {
-        "post.fields": "conversation_id,created_at,public_metrics,attachments,text",
+        "post.fields": "conversation_id,created_at,public_metrics,attachments,text,note_post",
         "expansions": "author_id,referenced_posts,edit_history_post_ids,attachments.media_keys",
     },
 }
@@ -44,13 +44,15 @@ _PROBLEMS = "https://api.x.com/2/problems/"
 class Found:
     """One answer. `users`, `media`: by id what came along; `absent`: ids that the network says do not exist.
 
-    `missing`: how many posts it counts in this answer and does not show. `more`: the token of the next page.
+    `refused`: ids that it does not show and says why, `absent` among them. `missing`: how many posts it counts in this
+    answer, or was asked for, and says nothing of. `more`: the token of the next page.
     """
 
     posts: Sequence[Mapping[str, Any]]
     users: Mapping[str, Mapping[str, Any]]
     media: Mapping[str, Mapping[str, Any]]
     absent: frozenset[str]
+    refused: frozenset[str]
     missing: int
     more: str | None
 
@@ -114,7 +116,8 @@ class XClient:
         """Posts by their ids, 100 a call."""
         for start in range(0, len(ids), MOST):
             some = ids[start : start + MOST]
-            yield self._posts("tweets", {"ids": ",".join(some)}, len(some))
+            found = self._posts("tweets", {"ids": ",".join(some)}, len(some))
+            yield replace(found, missing=max(0, len(some) - len(found.posts) - len(found.refused & set(some))))
 
     def usage(self) -> Mapping[str, Any]:
         """What the project has used of its monthly cap, as X itself counts."""
@@ -129,7 +132,7 @@ class XClient:
     def _posts(self, path: str, params: Mapping[str, Any], most: int) -> Found:
         answer = self._worded(path, params, most)
         problems = rows(answer.get("errors"))
-        absent = {clean(p.get("resource_id") or p.get("value")) for p in problems if _kind(p) == "resource-not-found"}
+        named = [(clean(p.get("resource_id") or p.get("value")), _kind(p)) for p in problems]
         posts = [p for p in rows(answer.get("data")) if is_id(p.get("id"))]
         meta, includes = mapping(answer.get("meta")), mapping(answer.get("includes"))
         counted = whole(meta.get("result_count"))
@@ -138,8 +141,9 @@ class XClient:
             posts,
             {u["id"]: u for u in rows(includes.get("users")) if isinstance(u.get("id"), str)},
             {m["media_key"]: m for m in rows(includes.get("media")) if isinstance(m.get("media_key"), str)},
-            frozenset(absent),
-            max(0, (counted or 0) - len(posts) - len(problems)) if path != "tweets" else 0,
+            frozenset(id for id, kind in named if kind == "resource-not-found"),
+            frozenset(id for id, _ in named),
+            max(0, (counted or 0) - len(posts) - len(problems)),
             more if isinstance(more, str) and more else None,
         )
 

@@ -24,7 +24,6 @@ from collectors.contract import (
     Gone,
     Prices,
     Receipt,
-    Unauthorised,
     Unavailable,
     Walk,
 )
@@ -91,6 +90,7 @@ class YoutubeCollector(Collector):
         super().__init__(config, manners)
         self.client = YoutubeClient(config, manners)
         self._uploads: dict[str, str] = {}
+        self._owned: frozenset[str] | None = None
 
     # --- pages -------------------------------------------------------------------------------------------------------
 
@@ -110,6 +110,15 @@ class YoutubeCollector(Collector):
         if isinstance(uploads, str) and uploads:
             self._uploads[clean(items[0].get("id"))] = uploads
         return items[0]
+
+    def owned(self) -> frozenset[str]:
+        """The channels that OAuth was given for; asked once, nothing without OAuth."""
+        if self.client.oauth is None:
+            return frozenset()
+        if self._owned is None:
+            items = self.client.items("channels", part="id", mine="true", as_owner=True)
+            self._owned = frozenset(clean(i.get("id")) for i in items)
+        return self._owned
 
     def server_time(self) -> datetime:
         return self.client.api.server_time(lambda: self.client.items("channels", part="id", id="UC" + "_" * 22))
@@ -189,12 +198,12 @@ class YoutubeCollector(Collector):
                 raise Gone("видео удалено", code=e.code) from None
             raise Unavailable(str(e), code=e.code) from None
 
-    def threads(self, video: str, cursor: str | None) -> tuple[Slice[Raw], str | None]:
-        """A page of threads; after the published ones those held for review, when this token may see them.
+    def threads(self, page: PageRef, video: str, cursor: str | None) -> tuple[Slice[Raw], str | None]:
+        """A page of threads; after the published ones those held for review, when it is our own channel.
 
         `cursor`: "status token".
         """
-        states = ["published", *(HELD if self.client.oauth is not None else ())]
+        states = ["published", *(HELD if page.id in self.owned() else ())]
         state, _, token = (cursor or "published ").partition(" ")
         params = {"part": "snippet,replies", "videoId": video, "order": "time", "maxResults": COMMENTS}
         params |= {"textFormat": "plainText"} | ({} if state == "published" else {"moderationStatus": state})
@@ -234,14 +243,13 @@ class YoutubeCollector(Collector):
             try:
                 made = self.client.write("comments", body, part="snippet", units=WRITE_UNITS)
             except (Blocked, Gone) as e:
-                raise Declined(f"{e}; разместите ответ сами и укажите ссылку на него", code=e.code) from None
-            except Unauthorised as e:
-                if e.code != "forbidden":
-                    raise
-                raise Declined("YouTube не даёт каналу отвечать здесь; разместите ответ сами", code=e.code) from None
+                why = "YouTube не даёт каналу отвечать здесь" if e.code == "forbidden" else str(e)
+                raise Declined(f"{why}; разместите ответ сами и укажите ссылку на него", code=e.code) from None
             number, at = clean(made.get("id")), from_text(mapping(made.get("snippet")).get("publishedAt"))
             return Receipt(number, comment_url(answer.post_id, number), at)
 
+        if answer.speaker.id not in self.owned():
+            raise Declined("доступ владельца (OAuth) выдан для другого канала YouTube; разместите ответ сами")
         since = self.server_time() - LOOK_BACK
         return write_once(self.manners, lambda: self.find_reply(answer, since), write)
 
@@ -316,7 +324,7 @@ class YoutubeTree(Tree[Raw]):
     def level(self, under: str | None, newest_first: bool) -> Level[Raw]:
         if under is not None:
             return CursorWalk(lambda token: self._youtube.replies(under, token), self.key)
-        return CursorWalk(lambda cursor: self._youtube.threads(self._post.id, cursor), self.key)
+        return CursorWalk(lambda cursor: self._youtube.threads(self._page, self._post.id, cursor), self.key)
 
     def key(self, raw: Raw) -> str:
         return clean(raw["id"])

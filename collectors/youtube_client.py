@@ -33,7 +33,6 @@ _UNAUTHORISED = {
     "API_KEY_SERVICE_BLOCKED": "ключу запрещён YouTube Data API; поправьте ограничения ключа в консоли Google",
     "authError": f"доступ владельца (OAuth) больше не действует; получите refresh_token заново ({_GUIDE})",
     "required": f"YouTube требует входа; нужен ключ или доступ владельца ({_GUIDE})",
-    "forbidden": f"YouTube не разрешает это этому ключу ({_GUIDE})",
     "insufficientPermissions": f"доступу владельца не хватает права youtube.force-ssl ({_GUIDE})",
     "accountDelegationForbidden": f"эта учётная запись Google не управляет каналом ({_GUIDE})",
 }
@@ -68,6 +67,8 @@ def as_error(status: int, data: Any, manners: Manners) -> CollectError | Retry:
         return Retry(f"YouTube просит реже ({reason})", limited=True, after=5.0, code=reason)
     if reason in _LATER:
         return Retry(f"сбой на стороне YouTube ({reason})", code=reason)
+    if reason == "forbidden":  # said of one thing (a video made private): the key itself is refused by other reasons
+        return Blocked("YouTube не показывает это: видео закрыто или доступно не всем", code=reason)
     if reason == DISABLED:
         return Blocked("комментарии к этому видео выключены владельцем", code=reason)
     if reason in _UNAUTHORISED or status == 401:

@@ -31,11 +31,13 @@ COMMENTS, ANSWERS, WHO = (
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """`page`: comments and posts a call; `shown`: replies that come with a comment; `private`: pages are closed."""
+    """`page`: comments and posts a call; `shown`: replies that come with a comment; `private`: pages are closed; `cut`:
+    so many replies of a thread are given by the mobile address, the newest."""
 
     page: int = 12
     shown: int = 2
     private: bool = False
+    cut: int = 1000
 
 
 class InstaloaderFace(Face):
@@ -197,7 +199,10 @@ class InstaloaderFace(Face):
         if one is None:
             raise Refusal("404")
         if mobile:
-            return {"child_comments": [self._mobile(c, False) for c in self._below(one)], "status": "ok"}
+            return {
+                "child_comments": [self._mobile(c, False) for c in self._below(one)[-self.behaviour.cut :]],
+                "status": "ok",
+            }
         start = int(v.get("after") or 0)
         some = self._below(one)[start : start + self.behaviour.page]
         info = {"has_next_page": start + len(some) < len(self._below(one)), "end_cursor": str(start + len(some))}

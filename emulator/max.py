@@ -47,7 +47,8 @@ class Behaviour:
 
     upper: the parameter of `/messages` that bounds from above, "to" or (as the specification words it) "from".
     newest_first: how a page of comments without bounds begins. inclusive: the bounds themselves belong to the list.
-    most: items a page. own_as: the channel's own comments come from "nobody" or from the "bot".
+    most: items a page. own_as: the channel's own comments come from "nobody" or from the "bot". gone_is_error: one that
+    is gone makes an error of the whole answer when several are asked for by ids.
     """
 
     upper: str = "from"
@@ -55,6 +56,7 @@ class Behaviour:
     inclusive: bool = False
     most: int = 100
     own_as: str = "nobody"
+    gone_is_error: bool = False
 
 
 def _chat(page: Page) -> int:
@@ -178,11 +180,8 @@ class MaxFace(Face):
     def _messages_list(self, p: Mapping[str, Any]) -> dict[str, Any]:
         if p.get("message_ids"):
             wanted = str(p["message_ids"]).split(",")
-            return {
-                "messages": [
-                    self.message(x) for x in self.world.posts(None, "post") if not x.deleted and _mid(x) in wanted
-                ]
-            }
+            posts = self.world.posts(None, "post")
+            return self._named([self.message(x) for x in posts if not x.deleted and _mid(x) in wanted], wanted)
         if "chat_id" not in p:
             raise Refusal("proto.payload", "chat_id or message_ids required")
         page = self.page(p["chat_id"])
@@ -214,7 +213,7 @@ class MaxFace(Face):
         alive = sorted((c for c in post.comments.values() if not c.deleted), key=lambda c: (self._ms(c), c.id))
         if p.get("comment_ids"):
             wanted = str(p["comment_ids"]).split(",")
-            return {"messages": [self.comment(c) for c in alive if _mid(c) in wanted]}
+            return self._named([self.comment(c) for c in alive if _mid(c) in wanted], wanted)
         after, before = _whole(p.get("after")), _whole(p.get("before"))
         slack = 0 if self.behaviour.inclusive else 1
         if after is not None:
@@ -227,6 +226,11 @@ class MaxFace(Face):
         if self.behaviour.newest_first:
             found.reverse()
         return {"messages": [self.comment(c) for c in found]}
+
+    def _named(self, found: list[dict[str, Any]], wanted: list[str]) -> dict[str, Any]:
+        if self.behaviour.gone_is_error and len(found) < len(wanted):
+            raise Refusal("not.found")
+        return {"messages": found}
 
     def _comments_get(self, p: Mapping[str, Any]) -> dict[str, Any]:
         return self.comment(self._comment(self.post(p["message"]), p["comment"]))

@@ -53,6 +53,7 @@ class Behaviour:
     stubs: a removed comment that has replies stays, marked by its type. counter_stubs: and is counted. summary: topics
     come with their comment counter. date: "ms" or "text" (Moscow time without a zone). walk_order: a page's items
     lie in the direction asked for; else always oldest first. last_anchor: an anchor comes with the last page too.
+    gone_is_error: one topic that is gone makes an error of the whole answer to `mediatopic.getByIds`.
     """
 
     stubs: bool = False
@@ -61,6 +62,7 @@ class Behaviour:
     date: str = "ms"
     walk_order: bool = True
     last_anchor: bool = True
+    gone_is_error: bool = False
 
 
 def group(page: Page) -> str:
@@ -176,6 +178,8 @@ class OkFace(Face):
     def _mediatopic_getByIds(self, p: Mapping[str, str]) -> Any:
         wanted = p.get("topic_ids", "").split(",")
         posts = [x for x in self.world.posts(None, "post") if number(x) in wanted and not x.deleted]
+        if self.behaviour.gone_is_error and len(posts) < len(set(wanted)):
+            raise Refusal(300, "NOT_FOUND")
         posts = [x for x in posts if not x.page.errors.keys() & {"page", "post"}]
         return {"media_topics": [self._topic(x) for x in posts]}
 

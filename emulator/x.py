@@ -7,6 +7,7 @@ Names of fields come in either vocabulary (`Behaviour.vocabulary`): spec 2.159 (
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ _FIRST = 10**18  # ids are above 2**53: whoever reads them as floats loses
 _PAGE, _COMMENT = 10**10, 5 * 10**9
 _PROBLEM = "https://api.x.com/2/problems/"
 WINDOW = 7 * 86400.0
+LONG = 280  # characters; more of a post stands in its note only
 PROBLEMS: dict[str, tuple[int, str]] = {
     "invalid-request": (400, "Invalid Request"),
     "unauthorized": (401, "Unauthorized"),
@@ -293,7 +295,11 @@ class XFace(Face):
         if x.attachments:
             shape["attachments"] = {"media_keys": [self._medium(a)["media_key"] for a in x.attachments]}
         always = {f"edit_history_{words}_ids"}
-        return {"id": ids[-1], "text": x.text, **{k: v for k, v in shape.items() if k in fields | always}}
+        text = html.escape(x.text, quote=False)
+        if len(x.text) > LONG:
+            shape[f"note_{words}"] = {"text": text}
+            text = f"{text[:LONG]}… https://t.co/0123456789"
+        return {"id": ids[-1], "text": text, **{k: v for k, v in shape.items() if k in fields | always}}
 
     def _versions(self, x: Post | Comment) -> list[str]:
         first = int(post_id(x) if isinstance(x, Post) else comment_id(x))

@@ -52,13 +52,16 @@ class Behaviour:
 
     inline: so many replies come with a thread, the newest ones. counter: "all" (replies too), "top" or "absent".
     edited_tokens: page tokens hold for their list only as long as nothing changes. quota: units a day, then 403.
-    held: ids of the world's comments that wait for review, seen by the owner only.
+    held: ids of the world's comments that wait for review, seen by the owner only. owner_of: the page that the owner's
+    token belongs to, None: any. private: ids of the world's videos that only the owner may see.
     """
 
     inline: int = 5
     counter: str = "all"
     quota: int | None = None
     held: frozenset[int] = field(default_factory=frozenset)
+    owner_of: str | None = None
+    private: frozenset[int] = frozenset()
 
 
 def channel(page: Page) -> str:
@@ -181,7 +184,7 @@ class YoutubeFace(Face):
     def _channels(self, p: Mapping[str, str], kind: str) -> Any:
         def fits(page: Page) -> bool:
             if p.get("mine") == "true":
-                return True
+                return self._owns(page)
             if p.get("id"):
                 return channel(page) in p["id"].split(",")
             name = (p.get("forHandle") or p.get("forUsername") or "").lstrip("@").lower()
@@ -192,6 +195,9 @@ class YoutubeFace(Face):
         if not any(p.get(k) for k in ("id", "mine", "forHandle", "forUsername")):
             raise Refusal("missingRequiredParameter", "no filter selected")
         return [x for x in self.world.pages.values() if fits(x)], lambda x: (x.id,), self._channel
+
+    def _owns(self, page: Page) -> bool:
+        return self.behaviour.owner_of in (None, page.id)
 
     def _channel(self, page: Page) -> dict[str, Any]:
         return {
@@ -228,6 +234,7 @@ class YoutubeFace(Face):
         if not p.get("id") or len(wanted) > 50:
             raise Refusal("invalidFilters" if p.get("id") else "missingRequiredParameter", "id")
         found = [x for x in self._newest(None) if video(x) in wanted and "page" not in x.page.errors]
+        found = [x for x in found if x.id not in self.behaviour.private]
         return found, lambda x: (x.published_at, x.id), self._video
 
     def _video(self, post: Post) -> dict[str, Any]:
@@ -255,6 +262,8 @@ class YoutubeFace(Face):
         for post in self.world.posts(None, "video"):
             if video(post) == name and not post.deleted:
                 self._check(post.page)
+                if post.id in self.behaviour.private:
+                    raise Refusal("forbidden", "The request might not be properly authorized.")
                 if post.unreadable:
                     raise Refusal("commentsDisabled", "The video has disabled comments.")
                 return post
@@ -265,7 +274,7 @@ class YoutubeFace(Face):
             raise Refusal("missingRequiredParameter", "videoId")
         post = self._find(p["videoId"])
         state = p.get("moderationStatus", "published")
-        if state != "published" and kind != "owner":
+        if state != "published" and (kind != "owner" or not self._owns(post.page)):
             raise Refusal("forbidden", "moderationStatus")
         tops = self._alive(post)[0]
         if state != "published":

@@ -86,6 +86,24 @@ class TestFacebook(ReplyContract, CollectorContract):
             assert (first.text, first.author.name, first.own) == ("Яма у школы", "Анна К.", False)
             assert shelf.live[world.external_id(answer)].own
 
+    def test_a_visitor_who_is_not_named_is_heard(self) -> None:
+        world = World("facebook")
+        page = world.add_page("9", "Администрация", "adm")
+        world.add_author(5, "Анна К.", kind="hidden")
+        talked = world.add_post(page, "Яма у школы", author=5)
+        world.add_comment(talked, "Передали", 9)
+        world.add_post(page, "Новость")
+        with self.page_of(world) as (c, ref, _):
+            shelf = Shelf()
+            posts = collect(c, ref, shelf).posts
+            first = shelf.live[world.external_id(talked)]
+            assert (first.text, first.author.id, first.own) == ("Яма у школы", None, False)
+        with self.page_of(world) as (c, ref, _):  # another run, that has not seen the list
+            again = {p.id: p.counter for p in c.refresh(ref, posts)}
+            assert again == {p.id: p.counter for p in posts} and sorted(again.values()) == [0, 2]
+            run = collect(c, ref, shelf, full=False)
+            assert run.complete and not shelf.deleted
+
     def test_the_program_stores_the_truth(self, tmp_path: Path) -> None:
         stores_the_truth(self, self.make_world(2, pages=1, posts=4, comments=60), tmp_path)
 

@@ -183,6 +183,25 @@ class TestInstaloader:
         assert all(words in str(e) and "\n" not in str(e) and "http" not in str(e).lower()[:4] for e in run.errors)
         assert capfd.readouterr() == ("", ""), "the library prints nothing"
 
+    def test_a_thread_that_is_cut_loses_nothing_that_was_seen(self, tmp_path: Path) -> None:
+        world = World("instagram")
+        post = world.add_post(world.add_page("-100001", "Администрация", "otklik_page1"), "Новость")
+        tops = [
+            world.add_comment(post, f"Вопрос {n}", 5001) for n in range(12)
+        ]  # so many that the mobile address is asked
+        for n in range(8):
+            world.add_comment(post, f"Ответ {n}", 5002, parent=tops[0])
+        with self.open(world, tmp_path) as (c, ref, emulator):
+            shelf = Shelf()
+            assert collect(c, ref, shelf).complete and len(shelf.live) == 20
+            emulator.face.behaviour = LoaderBehaviour(cut=5)
+            (walk,) = collect(c, ref, shelf).walks.values()
+            assert walk.complete and not walk.exhaustive and not shelf.deleted  # else a second walk would be believed
+            emulator.face.behaviour = LoaderBehaviour()
+            world.delete(tops[5])
+            collect(c, ref, shelf)
+            assert shelf.deleted == {world.external_id(tops[5])}
+
     def test_an_empty_answer_is_blocked(self, tmp_path: Path) -> None:
         with self.open(self.world(), tmp_path, faults="comments:hollow") as (c, ref, _):
             run = collect(c, ref, Shelf())

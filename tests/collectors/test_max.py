@@ -33,6 +33,24 @@ class TestMax(ReplyContract, CollectorContract):
     absent_page = "-999999999"
 
 
+def test_one_that_is_gone_hides_no_other() -> None:
+    world = TestMax().make_world(3, pages=1, posts=6, comments=80)
+    page = next(iter(world.pages))
+    with Emulator(world, network="max", behaviour=Behaviour(gone_is_error=True)) as emulator:
+        with TestMax().open(emulator, page) as (c, ref):
+            shelf = Shelf()
+            posts = collect(c, ref, shelf).posts
+            post = max(world.posts(), key=lambda p: len(p.comments))
+            doomed = [x for x in post.comments.values() if not x.deleted and not x.children][:2]
+            for one in doomed:
+                world.delete(one)
+            for _ in range(2):  # two walks agree
+                assert collect(c, ref, shelf).complete
+            assert shelf.deleted == {world.external_id(x) for x in doomed}
+            world.delete_post(post)
+            assert [p.id for p in c.refresh(ref, posts) if p.gone] == [world.external_id(post)]
+
+
 # --- what is MAX's alone ---------------------------------------------------------------------------------------------
 
 

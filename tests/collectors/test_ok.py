@@ -163,6 +163,19 @@ class TestOk(CollectorContract):
                 assert not any(p.gone for p in fresh)
             assert e.value.code == str(code) and (code != 456 or e.value.outcome is Outcome.blocked)
 
+    def test_a_topic_that_is_gone_hides_no_other(self) -> None:
+        world = self.make_world(2, pages=1, posts=9, comments=60)
+        page = next(iter(world.pages))
+        with (
+            self.emulate(world, behaviour=Behaviour(gone_is_error=True)) as emulator,
+            self.open(emulator, page) as (c, ref),
+        ):
+            posts = list(c.posts(ref, None))
+            topics = [p for p in world.posts(None, "post") if not p.deleted]
+            world.delete_post(topics[1])
+            gone = [p.id for p in c.refresh(ref, posts) if p.gone]
+            assert gone == [world.external_id(topics[1])] and len(topics) > 2
+
     def test_a_section_that_is_refused_leaves_the_topics(self) -> None:
         world = self.make_world(2, pages=1, comments=60)
         page = next(iter(world.pages))

@@ -110,6 +110,31 @@ class TestX(CollectorContract):
             assert collect(c, ref, shelf).complete
             assert len(shelf.live) == 5
 
+    def test_a_lookup_that_is_cut_short_deletes_nothing(self) -> None:
+        world, _post, _comments = self.old_world(age=6)
+        with self.page_of(world) as (c, ref, emulator):
+            shelf = Shelf()
+            assert collect(c, ref, shelf).complete and len(shelf.live) == 5
+            world.advance(20 * DAY)
+            cut = lambda call, body: body | {"data": body["data"][:3]} if len(body.get("data", "")) > 3 else body  # noqa: E731
+            face = emulator.face
+            face._lookup = lambda p, whole=face._lookup: cut(p, whole(p))
+            for _ in range(2):
+                run = collect(c, ref, shelf)
+                assert not run.complete and not shelf.deleted
+            assert "о сохранённых ответах: 2" in (next(iter(run.walks.values())).problem or "")
+
+    @pytest.mark.parametrize("words", ["tweet", "post"])
+    def test_long_posts_and_signs_of_html(self, words: str) -> None:
+        world, post, _comments = self.old_world(age=1.5)
+        texts = ["Яма <3 & лужа &amp;", "Очень долго. " * 100]
+        for text in texts:
+            world.add_comment(post, text, 5)
+        with self.page_of(world, behaviour=Behaviour(vocabulary=words)) as (c, ref, _):
+            shelf = Shelf()
+            collect(c, ref, shelf)
+            assert set(texts) <= {x.text for x in shelf.live.values()}
+
     def test_stored_replies_are_checked_however_old_they_are(self) -> None:
         world, post, comments = self.old_world(age=6)
         with self.page_of(world) as (c, ref, _):

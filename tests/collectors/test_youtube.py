@@ -212,7 +212,7 @@ class TestYoutube(ReplyContract, CollectorContract):
 
     @pytest.mark.parametrize(
         ("reason", "outcome"),
-        [("keyInvalid", "unauthorised"), ("accessNotConfigured", "unauthorised"), ("forbidden", "unauthorised"),
+        [("keyInvalid", "unauthorised"), ("accessNotConfigured", "unauthorised"), ("forbidden", "blocked"),
          ("authError", "unauthorised"), ("processingFailure", "failed"), ("backendError", "failed"),
          ("rateLimitExceeded", "rate_limited"), ("badRequest", "failed")],
     )  # fmt: skip
@@ -248,12 +248,39 @@ class TestYoutube(ReplyContract, CollectorContract):
                 collect(c, ref, shelf, full=False)  # whose counter never was what is shown
                 assert set(shelf.live) == both
 
+    def test_the_right_of_one_channel_does_not_spoil_another(self) -> None:
+        world = self.make_world(2, pages=2, posts=4, comments=40)
+        mine, other = world.pages
+        with self.emulate(world, behaviour=Behaviour(owner_of=mine)) as emulator:
+            with self.open(emulator, other, **self.owner(emulator)) as (c, ref):
+                shelf = Shelf()
+                assert collect(c, ref, shelf).complete
+                self.same(shelf, world, other)
+                one = next(x for x in shelf.live.values() if not x.own)
+                with pytest.raises(Declined, match="другого канала"):
+                    c.reply(Answer(ref, one.post_id, one.external_id, one.author, "Ответ", ref, "otklik-1"))
+            assert not emulator.calls["comments.insert"]
+
+    def test_a_video_made_private_leaves_the_others(self) -> None:
+        world = self.make_world(2, pages=1, posts=3, comments=60)
+        page = next(iter(world.pages))
+        with self.emulate(world) as emulator, self.open(emulator, page) as (c, ref):
+            shelf = Shelf()
+            posts = collect(c, ref, shelf).posts
+            first = next(p for p in world.posts() if world.external_id(p) == posts[0].id)
+            emulator.face.behaviour = Behaviour(private=frozenset({first.id}))
+            found = {p.id: p for p in c.refresh(ref, posts)}
+            assert [p.id for p in found.values() if p.denied] == [posts[0].id] and not found[posts[0].id].gone
+            run = collect(c, ref, shelf)
+            assert len(run.walks) == 2 and not run.errors and not shelf.deleted
+
     def test_an_answer_costs_fifty_units_and_one_to_look(self) -> None:
         world = self.reply_world()
         page = next(iter(world.pages))
         with self.emulate(world) as emulator, self.open(emulator, page) as (c, ref):
             one = self.one_of_each(world, self.collected(c, ref))[0]
             assert c.manners.quota is not None
+            c.owned()  # asked once a run, a unit
             emulator.face.spent, spent = 0, c.manners.quota.used()
             c.reply(self.to(ref, one))
             assert c.manners.quota.used() - spent == emulator.face.spent == 51
