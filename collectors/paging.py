@@ -43,6 +43,8 @@ SPARE_CALLS = 50  # calls beyond what a quiet list needs before a walk gives up 
 
 
 RESTARTS = 3  # a list by cursors is begun anew at most so often
+BARREN = 100  # pages by cursors that bring nothing new, one after the other, after which a list is given up
+STALE = 3  # the same for pages by numbers
 
 
 class CursorExpired(Exception):
@@ -179,7 +181,7 @@ class CursorWalk(Generic[T]):
     def __iter__(self) -> Iterator[list[T]]:
         yielded: set[Hashable] = set()
         used: set[str | None] = set()
-        restarts = 0
+        restarts = barren = longest = 0
         for _ in range(self._max_calls):
             used.add(self._cursor)
             try:
@@ -190,6 +192,7 @@ class CursorWalk(Generic[T]):
                     return
                 restarts += 1
                 self._cursor = self._start
+                longest, barren = max(longest, len(used)), 0  # what was read before is read again
                 used.clear()
                 continue
             fresh = []
@@ -206,6 +209,9 @@ class CursorWalk(Generic[T]):
             if following in used:
                 self.reason = "сеть водит по кругу"
                 return
+            barren = 0 if fresh else barren + 1
+            if barren > BARREN + longest:
+                break
             self._cursor = following
         self.reason = "список не кончается"
 
@@ -239,15 +245,20 @@ class PageWalk(Generic[T]):
         before: list[Hashable] | None = None
         for attempt in (1, 2, 3):
             order: list[Hashable] = []
+            stale = 0
             for number in range(1, self._max_pages + 1):
                 self.last, more = self._fetch(number)
                 unseen = {k: i for i in self.last.items if (k := self._key(i)) not in yielded}
+                stale = 0 if {self._key(i) for i in self.last.items} - set(order) else stale + 1
                 order += [self._key(i) for i in self.last.items]
                 yielded.update(unseen)
                 if unseen:
                     yield list(unseen.values())
                 if not more:
                     break
+                if stale == STALE:
+                    self.reason = "сеть водит по кругу"
+                    return
             else:
                 self.reason = "список не кончается"
                 return

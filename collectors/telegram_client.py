@@ -52,6 +52,8 @@ def as_error(code: int, description: str, parameters: Mapping[str, Any], method:
         return Unauthorised(f"токен бота Telegram не действует; {TOKEN} {at}", code=code)
     if code == 403:
         return Unauthorised(f"бота нет в этом чате или он удалён из него; добавьте его снова {at}", code=code)
+    if code == 409 and method == "getUpdates" and "webhook" not in said:  # another run of ours is soon done
+        return Retry(POLLED, after=2.0, code=code)
     if code == 409:
         return CollectError(WEBHOOK if "webhook" in said else POLLED, code=code, page_wide=True)
     if code == 400 and "chat not found" in said:

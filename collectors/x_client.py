@@ -18,6 +18,7 @@ from typing import Any
 
 from collectors.contract import Blocked, CollectError, Gone, RateLimited, Unauthorised, Unavailable
 from collectors.manners import Manners, Retry
+from collectors.paging import BARREN
 from collectors.raw import clean, mapping, rows, whole
 from collectors.transport import get_json, http_client, judge_status
 from settings import scrub
@@ -100,15 +101,16 @@ class XClient:
         """
         used: set[str] = set()
         token: str | None = None
-        size = max(10, min(first, MOST))
+        size, barren = max(10, min(first, MOST)), 0
         while True:
             found = self._posts(path, {**params, "max_results": size, next_name: token}, size)
             size = MOST
             yield found
             token = found.more
+            barren = 0 if found.posts else barren + 1
             if token is None:
                 return
-            if token in used:
+            if token in used or barren > BARREN:
                 raise Unavailable(f"{TITLE} водит по кругу вместо продолжения списка; повторите позже")
             used.add(token)
 

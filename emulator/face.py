@@ -70,9 +70,9 @@ class Face(ABC):
     """Answers calls about a world. Thread-safe: one call at a time.
 
     `prefix`: the path under which the API lies. `naming`: external ids, the same that the collector makes. `known`:
-    token -> kind, accepted unless others are given. `rates`: kind -> requests a second, enforced when given;
-    `real_rates`: as the network limits them. `kinds`: of posts that it shows, the usual one first. `codes`: its own
-    errors worth trying, as plans write them.
+    token -> kind, accepted unless others are given. `keys`: what else `networks.<name>` must hold. `rates`: kind ->
+    requests a second, enforced when given; `real_rates`: as the network limits them. `kinds`: of posts that it shows,
+    the usual one first. `codes`: its own errors worth trying, as plans write them.
     `null`, `shape`: answers that say nothing, for the faults of these names.
     `observer(method, params, kind, body)` and `watch(call, answer)` see every call.
     """
@@ -81,6 +81,7 @@ class Face(ABC):
     naming: ClassVar[Naming]
     prefix: ClassVar[str] = "/"
     known: ClassVar[Mapping[str, str]] = {}
+    keys: ClassVar[Mapping[str, str]] = {}
     real_rates: ClassVar[Mapping[str, float]] = {}
     kinds: ClassVar[tuple[str, ...]] = ("post",)
     codes: ClassVar[tuple[int | str, ...]] = ()

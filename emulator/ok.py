@@ -94,6 +94,7 @@ def _post_name(post: Post) -> str:
 
 class OkFace(Face):
     network = "ok"
+    keys: ClassVar = {"application_key": APPLICATION_KEY, "session_secret_key": SESSION_SECRET}
     naming = Naming(_post_name, lambda c: f"{_post_name(c.post)}:{comment_id(c)}", page=group)
     known: ClassVar = {TOKEN: "user"}
     real_rates: ClassVar = {"user": 3}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from emulator.face import Answer, Call, Face, Refusal
 from emulator.world import Comment, Naming, Page, Post, Shown, shown
@@ -53,6 +53,7 @@ def video(post: Post) -> str:
 
 class RutubeFace(Face):
     network = "rutube"
+    keys: ClassVar = {"agreed": "true"}
     naming = Naming(video, lambda c: f"{video(c.post)}_{c.id}", page=channel)
     prefix = "/api/"
     kinds = ("video",)

@@ -486,6 +486,8 @@ def serve(
         say(emulator.url)
         for token, kind in face.known.items():
             say(f"токен ({kind}): {token}")
+        for key, value in face.keys.items():
+            say(f"{key}: {value}")
         marks = ", ".join(sorted(world.marks, key=lambda m: world.marks[m]))
         base = f"{emulator.root}/"
         say(f"отметки времени: {marks or 'нет'}; вперёд: curl -X POST '{base}_otklik/advance?to=ОТМЕТКА'")

@@ -90,6 +90,7 @@ def comment_id(comment: Comment) -> str:
 
 class YoutubeFace(Face):
     network = "youtube"
+    keys: ClassVar = {f"oauth.{k}": v for k, v in OAUTH.items()}
     naming = Naming(video, comment_id, page=channel, depth=2, falls=True)
     prefix = "/youtube/v3/"
     kinds = ("video",)

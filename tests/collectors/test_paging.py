@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -224,3 +225,22 @@ def test_pages_without_an_end_are_left() -> None:
     walk = PageWalk(lambda number: (Slice([number]), True), lambda x: x, max_pages=20)
     assert len([x for b in walk for x in b]) == 20
     assert not walk.complete and walk.reason
+
+
+def test_a_list_that_never_ends_and_brings_nothing_is_given_up() -> None:
+    numbers = itertools.count()
+    cursors: CursorWalk[int] = CursorWalk(lambda _: (Slice([]), str(next(numbers))), lambda x: x)
+    assert list(cursors) == [] and cursors.reason == "список не кончается" and next(numbers) < 200
+    numbers = itertools.count()
+    pages: PageWalk[int] = PageWalk(lambda _: (next(numbers), (Slice([1, 2]), True))[1], lambda x: x)
+    assert list(pages) == [[1, 2]] and pages.reason == "сеть водит по кругу" and next(numbers) < 10
+    assert not pages.complete and not cursors.complete
+
+
+def test_empty_pages_within_reason_are_no_end() -> None:
+    def fetch(cursor: str | None) -> tuple[Slice[int], str | None]:
+        n = int(cursor or 0)
+        return Slice([n] if n % 50 == 0 else []), str(n + 1) if n < 200 else None
+
+    walk = CursorWalk(fetch, lambda x: x)
+    assert [x for some in walk for x in some] == [0, 50, 100, 150, 200] and walk.complete

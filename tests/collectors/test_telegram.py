@@ -235,6 +235,15 @@ def test_a_pause_of_more_than_a_day_is_a_hole_that_is_told(sqlite_url: str, hour
         assert outcome(p.collect()) == ["complete"] * 2
 
 
+def test_two_who_ask_at_once(sqlite_url: str) -> None:
+    with program(sqlite_url) as p:
+        p.emulator.plan = type(p.emulator.plan).parse("getUpdates:error=409*1")
+        assert outcome(p.collect()) == ["complete"]
+        p.emulator.plan = type(p.emulator.plan).parse("getUpdates:error=409")
+        told = p.collect()
+        assert outcome(told) == ["failed"] and "другая программа" in (told.coverages[0].problem or "")
+
+
 def test_a_webhook_elsewhere_is_explained(sqlite_url: str) -> None:
     with program(sqlite_url) as p:
         p.emulator.face.webhook = "https://other.example/secret-path"
