@@ -125,7 +125,7 @@ def _at(url: str, version: str) -> None:
     db.close()
 
 
-@pytest.mark.parametrize("version", ["0004", "0005", "0010"])
+@pytest.mark.parametrize("version", ["0004", "0005", "0011"])
 def test_who_was_blocked_before_the_upgrade_is_unblocked_in_time(blank_url, version):
     _at(blank_url, version)
     assert migrate(blank_url) == HEAD
