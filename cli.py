@@ -44,6 +44,7 @@ from console import (
 from desk import (
     answer_commands,
     block_commands,
+    health_commands,
     notice_commands,
     privacy_commands,
     publish_commands,
@@ -503,6 +504,15 @@ def _all_checks(state: State) -> Iterator[Any]:
     yield from _network_checks(state)
     yield from check_channels(settings)
     yield from check_digests(settings)
+
+
+def _page_facts() -> Any:
+    from collectors.pages import budget_lines, page_lines
+
+    return page_lines, budget_lines
+
+
+health_commands.add_to(app, _page_facts)
 
 
 def _checks(source: Callable[[State], Iterator[Any]], as_json: bool) -> None:

@@ -919,6 +919,32 @@ class Feed(_Section):
     timeout: Seconds = 20.0
 
 
+def _watched(value: Any) -> float | None:
+    if isinstance(value, str) and value.strip().lower() == "never":
+        return None
+    try:
+        return _duration(value)
+    except ValueError as e:
+        raise ValueError(f"{e}; или never") from None
+
+
+Watched = Annotated[float | None, BeforeValidator(_watched)]
+"""After how long, in seconds, something is called wrong; `never`: None."""
+
+
+class Status(_Section):
+    """When `otklik status` calls something wrong.
+
+    `page_lag`: since a page was collected last. `alert_delay`: an alert that no channel has taken. `publish_delay`: a
+    publication begun and not done. `backup_age`: since the last backup.
+    """
+
+    page_lag: Watched = 2 * 3600.0
+    alert_delay: Watched = 300.0
+    publish_delay: Watched = 3600.0
+    backup_age: Watched = 2 * 86400.0
+
+
 class Settings(_Section):
     organisation: Organisation = Organisation()
     store: StoreSettings = StoreSettings()
@@ -931,6 +957,7 @@ class Settings(_Section):
     desk: Desk = Desk()
     alerts: Alerts = Alerts()
     feed: Feed = Feed()
+    status: Status = Status()
 
     _source: Source | None = None
 

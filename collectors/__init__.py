@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collectors.contract import Collector
     from collectors.inbox import Inbox
-    from collectors.manners import Budget, Stop
+    from collectors.manners import Budget, Manners, Stop
     from collectors.quota import Quota
     from settings import Settings
 
@@ -67,11 +67,8 @@ def load(name: str) -> type[Collector]:
     return found
 
 
-def quota_of(settings: Settings, name: str, store: Budget) -> Quota | None:
-    """What network `name` allows a day and how much of it is spent; None when nothing limits it. Asks nobody.
-
-    Without a token that can be read there is no counter to look at: None as well.
-    """
+def manners_of(settings: Settings, name: str, store: Budget) -> Manners | None:
+    """The counters of network `name`'s token, to be looked at; None without a token that can be read. Asks nobody."""
     import time
 
     from collectors.manners import Manners
@@ -88,7 +85,16 @@ def quota_of(settings: Settings, name: str, store: Budget) -> Quota | None:
         manners.key  # noqa: B018  (needs the token)
     except OtklikError:
         return None
-    return manners.quota
+    return manners
+
+
+def quota_of(settings: Settings, name: str, store: Budget) -> Quota | None:
+    """What network `name` allows a day and how much of it is spent; None when nothing limits it. Asks nobody.
+
+    Without a token that can be read there is no counter to look at: None as well.
+    """
+    manners = manners_of(settings, name, store)
+    return None if manners is None else manners.quota
 
 
 def make(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from collectors.quota import Quota, Share, activity, need, shares
@@ -80,6 +80,32 @@ def plan(store: Store, settings: Settings, only: Sequence[str], now: datetime) -
                 "budget_resets_at": quota.resets_at if quota else None,
                 "month_budget": quota.month if quota else None,
                 "month_used": quota.used_this_month() if quota else None,
+            }
+        )
+    return lines
+
+
+def budget_lines(store: Store, settings: Settings, now: datetime) -> list[dict[str, Any]]:
+    """What each token spent today, without a call to any network: `network`, `unit`, `used`, `budget` (None: nothing
+    limits it), `resets_at`, `month_used`, `month_budget`. Tokens that can't be read have no line."""
+    from collectors import load, manners_of
+
+    lines = []
+    for name in dict.fromkeys(p.network for p in settings.pages if p.enabled and settings.network(p.network).enabled):
+        manners = manners_of(settings, name, store)
+        if manners is None:
+            continue
+        quota = manners.quota
+        today = now.astimezone(UTC).date().isoformat()
+        lines.append(
+            {
+                "network": name,
+                "unit": load(name).prices.unit,
+                "used": quota.used() if quota else store.calls_on(manners.key, today),
+                "budget": quota.total if quota else None,
+                "resets_at": quota.resets_at if quota else None,
+                "month_used": quota.used_this_month() if quota else None,
+                "month_budget": quota.month if quota else None,
             }
         )
     return lines

@@ -31,8 +31,10 @@ def store_backup(
     """Сохранить согласованную копию; работать можно дальше."""
     from store.admin import backup
 
+    began = utc_now()
     backup(current().store_url, path, force=force)
-    _recorded("backup")
+    with current().store() as store:
+        store.backup_taken(who(None), began, utc_now())
     say(f"копия сохранена: {path}; в ней данные жителей, и забытое позже из неё не исчезнет: храните не дольше срока")
 
 

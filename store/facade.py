@@ -19,6 +19,7 @@ from store import (
     events,
     extract,
     forgetting,
+    health,
     hooks,
     inbox,
     landing,
@@ -490,6 +491,16 @@ class Store:
     def record(self, by: str, verb: str, details: Mapping[str, Any], now: datetime, do: Callable[[], T]) -> T:
         """Something done outside the database (`do`), together with its entry in the audit log."""
         return audit.record(self._db, by, verb, details, now, do)
+
+    # --- upkeep ------------------------------------------------------------------------------------------------------
+
+    def health(self, now: datetime) -> health.Health:
+        """How the installation does, as far as the database knows; bounded, however many messages there are."""
+        return health.health(self._db, now)
+
+    def backup_taken(self, by: str, began: datetime, now: datetime) -> None:
+        """A backup is finished: an entry in the audit log, and `began`, its time, for `health`."""
+        health.backup_taken(self._db, by, began, now)
 
     # --- reports -----------------------------------------------------------------------------------------------------
 
