@@ -120,6 +120,9 @@ def _root(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Только данные и ошибки.")] = False,
     log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning, error.")] = "warning",
+    log_format: Annotated[str, typer.Option("--log-format", help="text или json: журнал на stderr строками JSON.")] = (
+        "text"
+    ),
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Показать версию.")
     ] = False,
@@ -131,15 +134,20 @@ def _root(
         level = logging.getLevelNamesMapping().get(log_level.upper())
         if level is None:
             raise typer.BadParameter(f"нет такого уровня: {log_level}; есть debug, info, warning, error")
-        _configure_logging(level)
+        if log_format not in ("text", "json"):
+            raise typer.BadParameter(f"нет такого вида журнала: {log_format}; есть text, json")
+        _configure_logging(level, log_format)
 
 
-def _configure_logging(level: int) -> None:
+def _configure_logging(level: int, form: str = "text") -> None:
     import logging
 
-    from settings import install_log_scrubbing
+    from settings import JsonFormatter, install_log_scrubbing
 
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if form == "json":
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(JsonFormatter())
     install_log_scrubbing()
 
 

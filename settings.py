@@ -14,6 +14,10 @@ import logging
 import os
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, quote_plus, unquote
 
@@ -1326,6 +1330,39 @@ class ScrubbingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return _CONTROL.sub("\ufffd", scrub(self._inner.format(record)))
+
+
+_about: ContextVar[dict[str, str] | None] = ContextVar("otklik_log_about", default=None)
+
+
+@contextmanager
+def logged_about(**facts: str) -> Iterator[None]:
+    """What is logged inside, by this thread, is about this `run`, `network`, `page`; shown by `JsonFormatter`."""
+    token = _about.set({**(_about.get() or {}), **facts})
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+class JsonFormatter(logging.Formatter):
+    """A line of JSON a record: `time` (RFC 3339, UTC), `level`, `logger`, `message`; `run`, `network`, `page` where it
+    is about one; `error`: the traceback; besides whatever the record's `facts` hold (`extra={"facts": {…}}`)."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, Any] = {
+            **getattr(record, "facts", {}),
+            **(_about.get() or {}),
+            "time": at.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        # Scrubbed before JSON writes it its own way, and once more as a whole by `install_log_scrubbing`.
+        return json.dumps({k: scrub(v) if isinstance(v, str) else v for k, v in line.items()}, default=str)
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

@@ -19,7 +19,7 @@ from collectors.contract import CollectError, Collector, Gone, Stopped
 from collectors.pages import choose_pages, page_shares
 from collectors.report import PageResult, Progress, Report, Silent, Tally, add, coverage
 from collectors.visit import Interrupted, Late, Visit
-from settings import ConfigError, OtklikError, SecretError, Settings, scrub
+from settings import ConfigError, OtklikError, SecretError, Settings, logged_about, scrub
 from settings import Page as PageSettings
 from store.values import Comment, Judged, Landing, Outcome, PageRef, PostMark, utcnow
 
@@ -81,18 +81,24 @@ class Poller:
         """Collect every page that is due. A page's failure never keeps the next one from its turn."""
         pages = choose_pages(self.settings, options.only, self.store)
         report = Report(run_id=self.store.start_run("collect", self.now()))
+        with logged_about(run=report.run_id):
+            self._run(pages, options, report)
+            log.info("run ended", extra={"facts": {"exit_code": report.exit_code, "pages": len(report.results)}})
+        return report
+
+    def _run(self, pages: list[tuple[int, PageSettings]], options: Options, report: Report) -> None:
         self._deadline = self.now() + timedelta(seconds=self.settings.collect.deadline)
         try:
             for page in self._due(pages, forced=bool(options.only) or options.full):
                 if self._stopping():
                     report.interrupted = True
                     break
-                report.results.append(self._page(page, options, report))
+                with logged_about(network=page.network, page=page.id):
+                    report.results.append(self._page(page, options, report))
         finally:
             for collector in self._collectors.values():
                 collector.close()
             self.store.finish_run(report.run_id, report.exit_code, self.now())
-        return report
 
     def _due(self, pages: list[tuple[int, PageSettings]], *, forced: bool) -> Iterator[PageSettings]:
         """Pages whose turn it is, the longest unvisited first."""
@@ -205,6 +211,8 @@ class Poller:
         states = self.store.post_states(ref)
         found = coverage(ref, states, tally, started=started, finished=finished, calls=calls)
         self.store.add_coverage(report.run_id, found)
+        facts = {k: getattr(found, k) for k in ("outcome", "new", "seen", "stored", "gap", "calls")}
+        log.info("page %s: %s", name, found.outcome, extra={"facts": facts})
         self.progress.page_finished(found, ref)
         return PageResult(ref, name, found)
 

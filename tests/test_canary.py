@@ -70,11 +70,13 @@ class Program:
         self.ears = ears
         self.env = environment(OTKLIK_DEBUG="1", **env)
         self.said = ""
+        self.form = "text"
         self.tried: set[str] = set()
 
     def run(self, *argv: str, code: set[int] | None = None) -> str:
         """A command: of the same verb the first one is a program of its own and seen by `ps`, later ones are forked."""
-        options = ["--config", str(self.folder / "config.yaml"), "--log-level", "debug", *argv]
+        options = ["--config", str(self.folder / "config.yaml"), "--log-level", "debug"]
+        options += ["--log-format", self.form, *argv]
         shown = b""
         if argv[0] in self.tried:
             code_, out, err = forked(*options, cwd=self.folder, env=self.env)
@@ -125,8 +127,16 @@ def everything(program: Program, emulator: Emulator, world: World) -> None:
     program.run("collect", "--json", code={0})
     for plan in FAULTS:
         emulator.plan = Plan.parse(plan)
+        program.form = "json" if plan == FAULTS[1] else "text"
         program.run("collect", "--full", code={1, 3, 4})
-        assert "DEBUG" in program.said or "WARNING" in program.said
+        if program.form == "json":
+            logged = [json.loads(line) for line in program.said.splitlines() if line.startswith("{")]
+            about = [line for line in logged if "page" in line]
+            assert {line["run"] for line in about} and {line["page"] for line in about} == {"-1", "-2"}, program.said
+            assert {"network", "level", "time", "logger", "message"} <= about[0].keys()
+        else:
+            assert "DEBUG" in program.said or "WARNING" in program.said
+    program.form = "text"
     program.run("doctor", "--json", code={1})
     emulator.plan = Plan.parse(None)
     for argv in (("pages",), ("queue", "--json", "--historical"), ("feed", "read"), ("alerts", "--all")):
