@@ -84,7 +84,7 @@ def carry_out(store: Store, gate: Gate, ids: Sequence[str]) -> Iterator[tuple[st
         if refused is not None:
             yield id, f"в сети сделайте сами: {refused.reason}", False
         else:
-            yield id, "в сети выполнено", True
+            yield id, f"автор {'заблокирован' if running else 'разблокирован'} на странице", True
 
 
 def told(found: Sequence[Mapping[str, Any]]) -> str:

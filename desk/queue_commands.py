@@ -56,10 +56,16 @@ def steps(
 def said(message: dict[str, Any]) -> str:
     from desk.sla import CLOCKS
     from desk.states import STATES
-    from desk.text import when
+    from desk.text import moment, when
+    from store.values import NO_DUTY
 
-    due = min(((at, name) for name, at in message["deadlines"].items()), default=None)
-    rest = f"; до {when(due[0], current().zone)}: {CLOCKS.get(due[1], due[1])}" if due else ""
+    now = utc_now()
+    ends = [(at, name) for name, end in message["deadlines"].items() if (at := moment(end)) is not None]
+    due = min(((at, name) for at, name in ends if at >= now or name not in NO_DUTY), default=None)
+    rest = ""
+    if due is not None:
+        word = "до" if due[0] >= now else "срок вышел"
+        rest = f"; {word} {when(due[0], current().zone)}: {CLOCKS.get(due[1], due[1])}"
     return f"{message['id']}: {STATES.get(message['status'], message['status'])}{rest}"
 
 

@@ -11,6 +11,7 @@ from desk.clocks import due, term
 from desk.deadlines import answer_term, draft_due
 from desk.states import Case, Clock, Facts, Transition
 from settings import Settings
+from store.values import NO_DUTY
 
 
 def move_clocks(
@@ -20,7 +21,7 @@ def move_clocks(
     clocks, late = [], []
     for clock in case.clocks:
         if clock.stopped_at is None and ("*" in row.stops or clock.name in row.stops):
-            if now > clock.due_at:
+            if now > clock.due_at and (clock.name not in NO_DUTY or clock.name == row.verb):
                 late.append(clock.name)
             clock = replace(clock, stopped_at=now, stopped_by=row.verb)
         clocks.append(clock)

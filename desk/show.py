@@ -19,7 +19,7 @@ from rich.text import Text
 from desk.explain import explained
 from desk.states import STATES
 from desk.text import NETWORKS, left, link, moment, plain, plural, span, when
-from store.values import utcnow
+from store.values import NO_DUTY, utcnow
 
 Names = Mapping[str, str]
 """Ids of topics and groups -> their Russian names."""
@@ -114,7 +114,8 @@ def _level(message: Mapping[str, Any]) -> Text:
 
 def _next(message: Mapping[str, Any], now: datetime) -> Text:
     """The clock that ends first, and under it what it is for."""
-    ends = [(at, name) for name, end in (message.get("deadlines") or {}).items() if (at := moment(end))]
+    clocks = (message.get("deadlines") or {}).items()
+    ends = [(at, name) for name, end in clocks if (at := moment(end)) and (at >= now or name not in NO_DUTY)]
     at, name = min(ends, default=(None, ""))
     out = _clock(at, now)
     return out.append("\n" + NEXT.get(name, DEADLINE.get(name, plain(name, 12))), style="not bold dim") if at else out

@@ -12,6 +12,7 @@ from desk.clocks import Interval, explain, term, worked
 from desk.states import TITLES, Clock
 from desk.work import case_of
 from settings import Settings
+from store.values import NO_DUTY
 
 CLOCKS = {
     "route": "направить в подразделение (п. 7.1)",
@@ -79,8 +80,9 @@ def _account(clock: Clock, settings: Settings, now: datetime) -> Account:
     until = clock.stopped_at or max(now, clock.due_at)
     told = explain(clock.started_at, min(until, clock.due_at), length, calendar)
     used = sum((_until(i, stop) for i in told if i.counted), timedelta())
-    late = stop - clock.due_at if stop > clock.due_at else None
-    if until > clock.due_at:
+    duty = clock.name not in NO_DUTY or clock.stopped_by == clock.name
+    late = stop - clock.due_at if duty and stop > clock.due_at else None
+    if duty and until > clock.due_at:
         over = worked(max(clock.due_at, clock.started_at), until, calendar) // timedelta(minutes=1)
         told.append(Interval(max(clock.due_at, clock.started_at), until, False, f"опоздание, рабочих минут {over}"))
     return Account(
@@ -137,6 +139,6 @@ def forecast(
 
 
 def _first_due(message: Mapping[str, Any], until: datetime) -> tuple[datetime, str] | None:
-    ends = [(datetime.fromisoformat(at), name) for name, at in message["deadlines"].items()]
+    ends = [(datetime.fromisoformat(at), name) for name, at in message["deadlines"].items() if name not in NO_DUTY]
     first = min(ends, default=None)
     return first if first is not None and first[0] < until else None

@@ -46,9 +46,11 @@ def _headline(a: Account, zone: str) -> Text:
     line = Text(CLOCKS.get(a.name, a.name), style="bold")
     if a.division:
         line.append(f", {plain(a.division)}", style="")
+    length = term_words(a.term) or "по назначенной дате"
+    if a.name == "draft" and a.term:
+        length = f"за {length} до срока ответа"
     line.append(
-        f"\nсрок: {term_words(a.term) or 'по назначенной дате'}; "
-        f"начался {when(a.started_at, zone)} ({_by(a.started_by)}), ",
+        f"\nсрок: {length}; начался {when(a.started_at, zone)} ({_by(a.started_by)}), ",
         style="",
     )
     line.append(f"истекает {when(a.due_at, zone)}\n", style="")

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from store.db import Tx, rows_in
 from store.tables import NEVER, alerts, judgements, places, sendings
-from store.values import Assessment
+from store.values import Assessment, first_due
 from store.views import alert_view, dump, message_view
 
 MACHINE = "classifier"
@@ -83,7 +83,7 @@ def columns(fields: Mapping[str, Any], deadlines: Mapping[str, Any] | None, hist
         "assessment": fields,
         "priority": priority(fields, historical),
         "deadlines": deadlines or None,
-        "due_at": min(deadlines.values()) if deadlines else NEVER,
+        "due_at": first_due(deadlines or {}) or NEVER,
     }
 
 

@@ -21,7 +21,7 @@ from store.db import Database, Tx
 from store.errors import NotFound, StoreError
 from store.queue import GONE, number
 from store.tables import NEVER, cases, messages, replies
-from store.values import DeskStep
+from store.values import DeskStep, first_due
 from store.views import BLANK, dump, message_view, plain
 
 Decide = Callable[[Mapping[str, Any], Mapping[str, Any] | None], DeskStep]
@@ -98,7 +98,7 @@ def _columns(row: Mapping[str, Any], step: DeskStep) -> dict[str, Any]:
         "status": step.status,
         "division": step.division,
         "deadlines": deadlines or None,
-        "due_at": min(deadlines.values()) if deadlines else NEVER,
+        "due_at": first_due(deadlines) or NEVER,
         "priority": place,
     }
 

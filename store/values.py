@@ -510,6 +510,18 @@ class Spike:
     alert_id: str = ""
 
 
+# --- terms ------------------------------------------------------------------------------------------------------------
+
+NO_DUTY = frozenset({"return"})
+"""Clocks of what may be done and need not be (clause 7.2), each called as the step that it is for: only that very step
+can come late, nothing is overdue when such a clock is over."""
+
+
+def first_due(deadlines: Mapping[str, Any]) -> Any:
+    """The end of the duty that ends first; None without one."""
+    return min((at for name, at in deadlines.items() if name not in NO_DUTY), default=None)
+
+
 # --- personal data ----------------------------------------------------------------------------------------------------
 
 SETTLED = ("published", "closed")

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from store.values import NO_DUTY
+
 ADMINISTRATOR = ""
 """Stands for the administrator where divisions are named."""
 OF_ADMINISTRATOR = frozenset({"route", "approve", "publish"})
@@ -192,6 +194,8 @@ def _clocks(row: Any, now: datetime) -> list[_Clock]:
     live = row.deadlines or {}
     for c in row.case["clocks"]:
         stopped = c["stopped_at"]
+        if c["name"] in NO_DUTY and c["stopped_by"] != c["name"]:
+            continue  # nobody had to
         due = at(c["due_at"])
         if stopped is None:
             if c["name"] in live:

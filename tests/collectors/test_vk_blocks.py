@@ -89,7 +89,7 @@ def test_from_the_desk_to_the_network_and_back(tmp_path, sqlite_url):
             return run("block", id, "--ground", "spam", "--for", term, "--by", "adm", **more)
 
         done = block(ids[0], "1d")
-        assert done.code == 0 and "в сети выполнено" in done.err and list(banned) == [(1, 1001)]
+        assert done.code == 0 and "автор заблокирован на странице" in done.err and list(banned) == [(1, 1001)]
         day = banned[1, 1001][0]
         assert block(ids[1], "3d").code == 0 and banned[1, 1001][0] - day == pytest.approx(2 * 86400, abs=60)
         assert run("unblock", ids[1], "--by", "adm").code == 0

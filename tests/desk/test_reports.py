@@ -74,7 +74,7 @@ CLOCKS = f"""
     SELECT m.id, m.status, m.deleted_at, c.key AS k, c.value ->> 'name' AS name, c.value ->> 'due_at' AS due,
            c.value ->> 'stopped_at' AS stopped, c.value ->> 'stopped_by' AS by
     FROM messages m JOIN cases ON cases.message_id = m.id, json_each(cases.data, '$.clocks') c
-    WHERE {OURS} AND m.status != 'new'
+    WHERE {OURS} AND m.status != 'new' AND (c.value ->> 'name' != 'return' OR c.value ->> 'stopped_by' = 'return')
     UNION ALL
     SELECT m.id, m.status, m.deleted_at, 0, d.key, d.value, NULL, NULL
     FROM messages m, json_each(m.deadlines) d WHERE {OURS} AND m.status = 'new' AND m.deleted_at IS NULL

@@ -75,6 +75,7 @@ def test_forecast_by_division_and_by_topic():
             message(id="5", topic="potholes", topic_group="transport"),
             message(id="6", topic=None, topic_group=None),
             message(id="7", deadlines={}),
+            message(id="8", division="zhkh", deadlines={"return": "2026-11-24T07:30:00Z"}),  # no duty
         ],
         settings, NOW, until,
     )  # fmt: skip
