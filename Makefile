@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak bench lint format transcript schema regulation hour networks clean
+.PHONY: demo test soak bench lint format transcript schema regulation hour day networks clean
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -43,6 +43,9 @@ regulation: $(VENV)/.tests
 
 networks: $(VENV)/.tests
 	$(BIN)/python -m collectors.networks docs/networks.md
+
+day: $(VENV)/.tests
+	$(BIN)/python -m tests.day.page
 
 hour: $(VENV)/.tests
 	$(BIN)/python -m tests.hour_page
