@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console import MANY, Json, command_group, current, emit, finish, say, stop_on_signals, utc_now
+from console import MANY, Json, command_group, current, emit, finish, open_input, say, stop_on_signals, utc_now
 
 if TYPE_CHECKING:
+    from feed.scope import View
+    from feed.verify import Verdict
     from feed.webhooks import Outcome
 
 app = command_group("Лента событий для других систем.")
@@ -136,6 +138,84 @@ def webhooks_resume(webhook: Annotated[str, typer.Argument(help="Имя вебх
     with state.store() as store:
         was = store.hook_resume(webhook, utc_now())
     say("отправка возобновлена" if was else "он не был остановлен")
+
+
+def _view(name: str | None) -> View:
+    """What the reader of this name gets; without a name everything. Raises ConfigError."""
+    from feed.scope import View
+    from settings import ConfigError
+
+    if name is None:
+        return View(personal=True)
+    feed = current().settings.feed
+    for token in feed.tokens:
+        if token.name == name:
+            return View.of(token)
+    for hook in feed.webhooks:
+        if hook.name == name:
+            return View.of(hook, hook.types)
+    raise ConfigError(f"читателя «{name[:60]}» нет ни в feed.tokens, ни в feed.webhooks")
+
+
+As = Annotated[str | None, typer.Option("--as", help="Так, как это видит читатель из feed.tokens или feed.webhooks.")]
+
+
+@app.command("export")
+def feed_export(
+    output: Annotated[str, typer.Option("-o", "--output", help="Файл.")],
+    format_: Annotated[str | None, typer.Option("--format", help="ndjson, csv, xlsx, parquet.")] = None,
+    after: Annotated[int, typer.Option("--after", min=0, max=2**63 - 1, metavar="SEQ", help="После этого.")] = 0,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, max=MANY, help="Не больше стольких.")] = None,
+    as_: As = None,
+) -> None:
+    """Записать события в файл."""
+    from feed.files import format_of, save
+    from feed.read import read
+    from feed.scope import seen_by
+
+    kind, view = format_of(output, format_), _view(as_)
+    with current().store() as store:
+        count = save(seen_by(view, read(store, after, limit)), output, kind)
+    say(f"{output}: событий {count}")
+
+
+@app.command("verify")
+def feed_verify(
+    file: Annotated[str, typer.Argument(help="Копия получателя: NDJSON или CSV.")],
+    as_: As = None,
+    as_json: Json = False,
+) -> None:
+    """Сверить копию получателя с лентой: чего нет, что лишнее, чем отличается, что не по порядку."""
+    from dataclasses import asdict
+
+    from feed.verify import compare, events_of
+
+    view = _view(as_)
+    with open_input(file) as opened, current().store() as store:
+        told = compare(store, events_of(opened), view)
+    if as_json:
+        emit({"same": told.same, **asdict(told)})
+    else:
+        for line in verdict_lines(told):
+            print(line)
+    finish(0 if told.same else 1)
+
+
+def verdict_lines(told: Verdict) -> list[str]:
+    """A verdict in Russian, one line a finding."""
+    faults = (
+        ("нет в копии", told.missing), ("лишние", told.extra), ("отличаются", told.different),
+        ("не по порядку", told.disorder), ("здесь стёрты, в копии остались: удалите", told.forgotten),
+        ("не прочитаны строки", told.unreadable),
+    )  # fmt: skip
+    notes = (
+        ("ещё не получены", told.behind), ("удалены после надгробия", told.removed), ("повторены", told.repeated),
+        ("старше хранимых здесь", told.older), ("остались от удалённых сообщений", told.kept),
+    )  # fmt: skip
+    lines = [f"{name}: {f.count} ({', '.join(map(str, f.first))}{'…' if f.count > len(f.first) else ''})"
+             for name, f in faults if f.count]  # fmt: skip
+    lines += [f"{name}: {count}" for name, count in notes if count]
+    return [f"совпадают: {told.equal}", *lines]
 
 
 serving = command_group("Серверы для других систем.")
