@@ -16,6 +16,8 @@ from store.views import alert_view, dump, message_view
 
 MACHINE = "classifier"
 _OF_EMERGENCY = ("emergency", "emergency_kind", "urgency", "reaction", "reasons")
+REST = 3
+"""Place in the queue of what needs no answer."""
 DONE = 4
 """Place in the queue of what is answered or closed: behind all that is open, before the historical."""
 HISTORICAL = 5
@@ -66,7 +68,7 @@ def priority(fields: Mapping[str, Any], historical: bool) -> int:
     elif fields["urgency"] == "urgent":
         found = 1
     elif fields["reaction"] == "none":
-        found = 3
+        found = REST
     else:
         found = 2
     return found + HISTORICAL if historical else found

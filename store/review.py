@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, or_, select
 
-from store.assessing import HISTORICAL, clean, utc
+from store.assessing import DONE, REST, clean, utc
 from store.clusters import members
 from store.db import Database, Tx, among
 from store.queue import BY_QUEUE, number
@@ -28,7 +28,8 @@ _RACES = 20
 def waiting(every: bool) -> list[ColumnElement[bool]]:
     """What waits for an administrator; `every`: also thanks and chat, which need no reaction."""
     m = messages.c
-    found = [~m.own, m.status.in_(UNROUTED), m.priority < HISTORICAL, m.deleted_at.is_(None)]
+    # The place in the queue says the same, and the index ends there: what is done with is never walked through.
+    found = [~m.own, m.status.in_(UNROUTED), m.priority < (DONE if every else REST), m.deleted_at.is_(None)]
     return found if every else [*found, or_(m.reaction.is_(None), m.reaction != "none", m.emergency)]
 
 
