@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,19 +59,28 @@ def wrong(said: str, alternatives: bool) -> list[str]:
 def below(command: Any, path: str, rest: str) -> Iterator[str]:
     subs = getattr(command, "commands", {})
     told, path_ = command, path
-    for part in re.split(r"\s*\|\s*", rest) if subs else [rest]:
-        at = part.strip(" []")
-        first = at.partition(" ")[0]
+    for at in alternatives_of(rest) if subs else [rest]:
+        first, _, more = at.partition(" ")
         if subs and NAME.fullmatch(first):
             if first not in subs:
                 yield f"{path} {first}"
                 continue
-            told, at, path_ = subs[first], at.partition(" ")[2], f"{path} {first}"
+            told, at, path_ = subs[first], more, f"{path} {first}"
             if getattr(told, "commands", {}):
                 yield from below(told, path_, at)
                 continue
-        # what begins with an option ("[--due | --send]") belongs to the command before
+        # what begins with an option ("… | --pending") belongs to the command before
         yield from (f"{path_} {o}" for o in OPTION.findall(at) if o not in options(told))
+
+
+def alternatives_of(rest: str) -> list[str]:
+    """ "[ack ID | drill [--report | --x]]" -> "ack ID", "drill [--report | --x]": what `|` parts outside of brackets."""
+    rest = rest.strip()
+    depths = list(itertools.accumulate((c == "[") - (c == "]") for c in rest))
+    if rest.startswith("[") and 0 in depths and depths.index(0) == len(rest) - 1:
+        return alternatives_of(rest[1:-1])
+    cuts = [m.start() for m in re.finditer(r"\|(?=\s)", rest) if depths[m.start()] == 0]
+    return [rest[a + 1 : b].strip() for a, b in itertools.pairwise([-1, *cuts, len(rest)])]
 
 
 def options(command: Any) -> set[str]:
@@ -109,6 +119,8 @@ def test_links_lead_to_files(page: Path) -> None:
         ("--config my.yaml store verify --ledger FILE", False, []),
         ("model gazetteer build CSV -o FILE", True, []),
         ("queue blocks [--due | --sendd]", True, ["queue blocks --sendd"]),
+        ("feed deliver | webhooks [dead | replai NAME]", True, ["feed webhooks replai"]),
+        ("feed export -o FILE [--format ndjson|csv] | verify FILE", True, []),
         ("model gazetteer make", True, ["model gazetteer make"]),
     ],
 )
