@@ -1192,6 +1192,9 @@ def _print_help(e: Any) -> bool:
 
 
 def _run(argv: Sequence[str]) -> int:
+    for arg in argv:
+        if (shown := arg.encode("utf-8", "replace").decode()) != arg:  # half a surrogate pair: a byte that is no UTF-8
+            return fail(f"«{shown[:40]}»: не в кодировке UTF-8; переключите терминал на UTF-8 и повторите", 2)
     try:
         result = app(args=list(argv), prog_name="otklik", standalone_mode=False)
         if result == 130:  # the library's own answer to Ctrl-C

@@ -69,6 +69,9 @@ def said(message: dict[str, Any]) -> str:
     return f"{message['id']}: {STATES.get(message['status'], message['status'])}{rest}"
 
 
+_MOST = 200_000  # bytes
+
+
 def words(text: str | None, file: str | None) -> str:
     from settings import ConfigError
 
@@ -76,11 +79,13 @@ def words(text: str | None, file: str | None) -> str:
         raise ConfigError("нужен текст: --text «…» или --file ПУТЬ")
     if file is not None:
         with open_input(file) as opened:
-            data = opened.read(200_000)
+            data = opened.read(_MOST + 1)
     elif text == "-":
-        data = sys.stdin.buffer.read(200_000)
+        data = sys.stdin.buffer.read(_MOST + 1)
     else:
         return text or ""
+    if len(data) > _MOST:
+        raise ConfigError(f"текст больше {_MOST // 1000} КБ, таких ответов не бывает; проверьте, тот ли это файл")
     try:
         return data.decode("utf-8-sig").strip()
     except UnicodeDecodeError:

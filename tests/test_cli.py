@@ -616,6 +616,8 @@ BAD: list[tuple[str, ...]] = [
     ("review", "x"),
     ("queue", "--by", "я" * 101),
     ("queue", "--by", "я\n"),
+    ("queue", "return", "1", "--reason", "\udcff не наше"),
+    ("store", "log", "--verb", "\udcff"),
     ("digest", "--division", "x"),
     ("review", "--limit"),
     ("board", "x"),

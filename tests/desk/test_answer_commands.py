@@ -253,3 +253,11 @@ def test_a_wrong_template_names_key_and_line(text, said):
             f"desk:\n  templates:\n    final: {text!r}" if text != "''" else "desk:\n  templates:\n    final: ''"
         )
     assert str(e.value).startswith("config.yaml:3: desk.templates.final: ") and said in str(e.value)
+
+
+def test_a_file_that_is_no_answer_is_told_apart_from_a_wrong_encoding(tmp_path):
+    from desk.queue_commands import words
+
+    (tmp_path / "a.txt").write_text("x" + "я" * 150_000, encoding="utf-8")
+    with pytest.raises(ConfigError, match="текст больше 200 КБ"):
+        words(None, str(tmp_path / "a.txt"))
