@@ -74,7 +74,7 @@ def below(command: Any, path: str, rest: str) -> Iterator[str]:
 
 
 def alternatives_of(rest: str) -> list[str]:
-    """ "[ack ID | drill [--a | --b]]" -> "ack ID", "drill [--report | --x]": parted by `|` outside of brackets."""
+    """ "[ack ID | drill [--a | --b]]" -> "ack ID", "drill [--a | --b]": parted by `|` outside of brackets."""
     rest = rest.strip()
     depths = list(itertools.accumulate((c == "[") - (c == "]") for c in rest))
     if rest.startswith("[") and 0 in depths and depths.index(0) == len(rest) - 1:
