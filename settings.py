@@ -914,11 +914,24 @@ class Webhook(FeedScope):
     enabled: bool = True
 
 
+class Mapping(_Section):
+    """How another system's file of incidents looks. `columns`: its heading -> our field, in order; `ours`, `theirs`:
+    the columns of the ids in what it sends back."""
+
+    name: FeedName
+    columns: dict[Title, Name] = Field(min_length=1, max_length=100)
+    ours: Title
+    theirs: Title
+    delimiter: Literal[",", ";", "\t"] = ";"
+    encoding: Literal["utf-8-sig", "utf-8", "cp1251"] = "utf-8-sig"
+
+
 class Feed(_Section):
     """What other systems get. `loopback`: webhooks may go to this machine itself, also without TLS."""
 
     tokens: list[FeedToken] = []
     webhooks: list[Webhook] = []
+    mappings: list[Mapping] = []
     loopback: bool = False
     timeout: Seconds = 20.0
 
@@ -1214,14 +1227,15 @@ def _check(settings: Settings, source: Source) -> None:
 def _check_feed(settings: Settings, source: Source) -> None:
     """Names are unique; a misspelt division would be a reader that never gets anything."""
     known = {d.id for d in settings.divisions}
-    for kind, readers in (("tokens", settings.feed.tokens), ("webhooks", settings.feed.webhooks)):
+    feed = settings.feed
+    for kind, readers in (("tokens", feed.tokens), ("webhooks", feed.webhooks), ("mappings", feed.mappings)):
         names: list[str] = []
         for i, reader in enumerate(readers):
             path = ("feed", kind, i)
             if reader.name in names:
                 raise ConfigError(f"{source.where((*path, 'name'))}: имя {reader.name} уже есть; оставьте одно")
             names.append(reader.name)
-            for division in reader.divisions:
+            for division in getattr(reader, "divisions", ()):
                 if division not in known:
                     raise ConfigError(
                         f"{source.where((*path, 'divisions'))}: подразделения {division} нет в divisions; исправьте имя"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console import MANY, Json, command_group, current, emit, finish, open_input, say, stop_on_signals, utc_now
+from feed import incident_commands
 
 if TYPE_CHECKING:
     from feed.scope import View
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 app = command_group("Лента событий для других систем.")
 hooks = command_group("Вебхуки: куда отправляются события, сколько ждёт, что не доставлено.", bare=True)
 app.add_typer(hooks, name="webhooks")
+app.add_typer(incident_commands.app, name="incidents")
 
 
 @app.command("read")
@@ -226,6 +228,11 @@ def use_titles(titles: Callable[[], Mapping[str, str]]) -> None:
     """The names of topics: handed in, for the feed knows nothing of the classifier."""
     global _titles
     _titles = titles
+
+
+def titles() -> Mapping[str, str]:
+    """Ids of topics and groups -> their names, when somebody handed them in."""
+    return _titles()
 
 
 @serving.command("feed")

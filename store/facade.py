@@ -18,6 +18,7 @@ from store import (
     digests,
     events,
     extract,
+    foreign,
     forgetting,
     health,
     hooks,
@@ -337,6 +338,16 @@ class Store:
 
     def last_seq(self) -> int:
         return events.last_seq(self._db)
+
+    # --- ids in other systems ----------------------------------------------------------------------------------------
+
+    def foreign_ids(self, system: str) -> dict[str, str]:
+        """Our id -> theirs."""
+        return foreign.known(self._db, system)
+
+    def link_foreign(self, system: str, pairs: Sequence[tuple[str, str]], now: datetime) -> list[str | None]:
+        """Keep pairs (our id, theirs); for each why not, None when it is kept."""
+        return foreign.link(self._db, system, pairs, now)
 
     # --- webhooks ----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from store.db import Database
 from store.errors import StoreError, translate
 
-HEAD = "0012"
+HEAD = "0013"
 """The version this program works with; a test compares it with the newest migration."""
 
 PAGE_SIZE = 8192

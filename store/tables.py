@@ -565,6 +565,18 @@ class InboxState(SQLModel, table=True):
     state: str = Field(default="{}", sa_type=Text)
 
 
+class ForeignId(SQLModel, table=True):
+    """The number of a message in another system."""
+
+    __tablename__ = "foreign_ids"
+    system: str = Field(primary_key=True)
+    message_id: int = _ref("messages.id", primary=True)
+    foreign_id: str
+    at: datetime = _time()
+
+    __table_args__ = (UniqueConstraint("system", "foreign_id", name="uq_foreign_ids"),)
+
+
 class HookRow(SQLModel, table=True):
     """How far a webhook has come in the log. `disabled_at`: its receiver said that it is gone."""
 
@@ -650,6 +662,7 @@ budgets = Budget.__table__
 calls = Calls.__table__
 inbox = InboxItem.__table__
 inbox_states = InboxState.__table__
+foreign_ids = ForeignId.__table__
 hooks = HookRow.__table__
 hook_events = HookEvent.__table__
 counters = Counter.__table__
