@@ -51,7 +51,7 @@ def test_a_file_out_and_their_ids_back(store):
 
 @pytest.mark.parametrize("data", [b"a;b\r\n1;2\r\n", b"", "Номер;ID".encode("utf-16"), b"\x98\x00"])
 def test_another_file_is_refused(data):
-    with pytest.raises(ConfigError, match="feed.mappings"):
+    with pytest.raises(ConfigError, match=r"feed\.mappings"):
         pairs(io.BytesIO(data), mapping_of(parse(CONFIG % "utf-8"), "cur"))
 
 
