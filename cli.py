@@ -920,12 +920,13 @@ def digest(
     division: Annotated[str | None, typer.Option("--division", help="Только этому подразделению (id).")] = None,
     now: Annotated[bool, typer.Option("--now", help="Отправить сейчас, а не по desk.digest.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Показать тексты и ничего не отправлять.")] = False,
+    by: By = None,
     as_json: Json = False,
 ) -> None:
     """Сводка подразделениям по почте или в мессенджер, раз на каждое время из desk.digest (collect делает это сам)."""
     from classifier.names import titles
 
-    desk_commands.send_digests(titles(), division=division, now=now, dry_run=dry_run, as_json=as_json)
+    desk_commands.send_digests(titles(), division=division, now=now, dry_run=dry_run, by=by, as_json=as_json)
 
 
 def _send_digests(store: Store, settings: Settings) -> None:

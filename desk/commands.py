@@ -146,8 +146,8 @@ def board(
 # --- digests ----------------------------------------------------------------------------------------------------------
 
 
-def send_digests(names: Any, *, division: str | None, now: bool, dry_run: bool, as_json: bool) -> None:
-    """`otklik digest`. `names`: of topics and groups."""
+def send_digests(names: Any, *, division: str | None, now: bool, dry_run: bool, by: str | None, as_json: bool) -> None:
+    """`otklik digest`. `names`: of topics and groups; `by`: who looks at them, when nothing is sent."""
     from desk import digest
     from settings import ConfigError
 
@@ -160,6 +160,7 @@ def send_digests(names: Any, *, division: str | None, now: bool, dry_run: bool, 
     with state.store() as store:
         if dry_run:
             found = [digest.compose(store, d, settings, names, at) for d in wanted]
+            store.saw(who(by), [id for d in found for id in d.quoted], "list", at)
             if as_json:
                 return emit([{"division": d.division, "title": d.title, "body": d.body} for d in found])
             for d in found:

@@ -35,12 +35,13 @@ _ADDRESS = re.compile(r"\S+@\S+")
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """`total` 0: there is nothing to tell."""
+    """`total` 0: there is nothing to tell. `quoted`: the messages whose words stand in it."""
 
     division: str
     title: str
     body: str
     total: int
+    quoted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +93,16 @@ def compose(store: Store, division: Division, settings: Settings, names: Mapping
     title = f"{plain(settings.organisation.name, 60)}: {name}, {at}"
     said = plural(counts["total"], "сообщение", "сообщения", "сообщений")
     lines = [f"У вас {said}: просрочено {counts['overdue']}, скоро (за час) {counts['soon']}."]
-    shown = 0
+    shown: list[str] = []
     for heading, listed in (("Чрезвычайные:", emergencies), ("По срокам:", others)):
-        listed = listed[: LISTED - shown]
+        listed = listed[: LISTED - len(shown)]
         if listed:
             lines += ["", heading, *(_line(m, store.message(m["id"]), names, now) for m in listed)]
-            shown += len(listed)
-    if counts["total"] > shown:
-        lines.append(f"…и ещё {counts['total'] - shown}.")
+            shown += [m["id"] for m in listed]
+    if counts["total"] > len(shown):
+        lines.append(f"…и ещё {counts['total'] - len(shown)}.")
     lines += ["", f"Всё: otklik board --division {division.id}; одно: otklik queue show НОМЕР"]
-    return Digest(division.id, title, "\n".join(lines), counts["total"])
+    return Digest(division.id, title, "\n".join(lines), counts["total"], tuple(shown))
 
 
 def _due(m: Mapping[str, Any], clocks: Sequence[str]) -> tuple[datetime | None, str]:

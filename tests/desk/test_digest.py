@@ -174,6 +174,8 @@ def test_the_command(tmp_path, sqlite_url):
         assert shown.code == 0 and "У вас 0 сообщений" in shown.out and not mail.heard
         assert run("digest", "--now", "--json").json == [] and not mail.heard
         act(store, parse(text), "1", "route", {"to": ["zhkh"]}, by="adm", now=NOW)
+        assert run("digest", "--dry-run", "--by", "adm").code == 0
+        assert [(a["actor"], a["message_id"], a["how"]) for a in store.access(None, 9)] == [("adm", "1", "list")]
         (sent,) = run("digest", "--now", "--json").json
         assert (sent["division"], sent["error"], len(mail.heard)) == ("zhkh", None, 1)
         wrong = run("digest", "--division", "x")
