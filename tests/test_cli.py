@@ -309,6 +309,11 @@ def test_the_emergency_rang_and_can_be_acknowledged(here: Place_) -> None:
     assert here.run("alerts", "--json").json == []
     acked = here.run("alerts", "--all", "--json").json
     assert [(a["state"], a["acknowledged_by"]) for a in acked] == [("acknowledged", "глава")]
+    here.run("alerts", "--all", "--by", "дежурный")
+    looked = here.run("store", "access", "--json").json
+    assert [(a["how"], a["message_id"]) for a in looked if a["actor"] == "дежурный"] == [
+        ("list", acked[0]["message_id"])
+    ]
 
 
 def test_channels_are_tested_and_drilled(here: Place_) -> None:
