@@ -11,11 +11,11 @@ from console import By, Json, check_division, command_group, console, current, d
 alerts = command_group("Тревоги: список, подтверждение, проверка каналов.", bare=True)
 
 
-def _show(what: str, value: Any) -> None:
+def _show(what: str, value: Any, **options: Any) -> None:
     """Print a value the way `desk.show` draws it."""
     from desk import show
 
-    console().print(getattr(show, what)(value, zone=current().zone))
+    console().print(getattr(show, what)(value, zone=current().zone, **options))
 
 
 @alerts.callback()
@@ -31,7 +31,11 @@ def alerts_list(
     with current().store() as store:
         found = store.alerts(None if every else ("raised", "escalated"))
         store.saw(who(by), [a["message_id"] for a in found if a["message_id"]], "list", utc_now())
-    emit(found) if as_json else _show("alerts", found)
+    if as_json:
+        return emit(found)
+    from desk.rights import called
+
+    _show("alerts", found, names=called(current().settings))
 
 
 @alerts.command("ack")

@@ -118,7 +118,7 @@ def tell(found: Iterable[Outcome | Member], as_json: bool) -> int:
         if isinstance(one, Published):
             good += 1
             rows.append(_row("published", one.id, url=one.url, message=one.message))
-            say(f"{_state(one.message)}; {one.url}")
+            say(f"{_placed(one.message)}; {one.url}")
         elif isinstance(one, Handed):
             bad.append(1)
             rows.append(_row("by_hand", one.id, reason=one.reason, link=one.link, text=one.text))
@@ -146,7 +146,7 @@ def take_up(store: Store, settings: Settings, open_outlet: OpenOutlet) -> None:
     with open_outlet(settings, store) as outlet:
         for one in resume(store, settings, outlet):
             if isinstance(one, Published):
-                say(f"{_state(one.message)}; {one.url}")
+                say(f"{_placed(one.message)}; {one.url}")
             else:
                 why = one.problem if isinstance(one, Waiting) else one.reason
                 say(f"ответ на сообщение {one.id} ещё не размещён: {why}")
@@ -165,6 +165,15 @@ def _hand_over(one: Handed, *, quiet: bool) -> None:
     if not quiet:
         console().print(plain(one.text, lines=True), soft_wrap=True)
     say(f"и запишите, где он: otklik queue publish {one.id} --url ССЫЛКА")
+
+
+def _placed(message: Any) -> str:
+    """A notice and an interim answer leave the message where it was; that they are out is to be told all the same."""
+    if message["status"] == "published":
+        return _state(message)
+    from desk.states import STATES
+
+    return f"{message['id']}: размещено; сообщение «{STATES.get(message['status'], message['status'])}»"
 
 
 def _state(message: Any) -> str:

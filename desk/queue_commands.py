@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -49,8 +49,19 @@ def steps(
     if as_json:
         emit(done)
     for message in done:
-        say(said(message))
+        say(said(message) + _refused(message, verb, args))
     return [m["id"] for m in done], (1 if done else failed[0]) if failed else 0
+
+
+def _refused(message: dict[str, Any], verb: str, args: Mapping[str, Any]) -> str:
+    """What a refusal has come to: closed alone could be an answer given as well."""
+    from desk.verbs import REFUSE_GROUNDS
+
+    if message["status"] == "refusal":
+        return "; решают куратор или глава: queue confirm или queue deny"
+    if message["status"] == "closed" and verb == "refuse":
+        return f": отказ, {REFUSE_GROUNDS[args['ground']]}"
+    return ""
 
 
 def said(message: dict[str, Any]) -> str:
@@ -63,7 +74,7 @@ def said(message: dict[str, Any]) -> str:
     ends = [(at, name) for name, end in message["deadlines"].items() if (at := moment(end)) is not None]
     due = min(((at, name) for at, name in ends if at >= now or name not in NO_DUTY), default=None)
     rest = ""
-    if due is not None:
+    if due is not None and message["status"] != "refusal":  # what is asked for then is a decision
         word = "до" if due[0] >= now else "срок вышел"
         rest = f"; {word} {when(due[0], current().zone)}: {CLOCKS.get(due[1], due[1])}"
     return f"{message['id']}: {STATES.get(message['status'], message['status'])}{rest}"

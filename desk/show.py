@@ -280,7 +280,7 @@ def message(
             )
         parts += [Text(), table]
     if raised := message.get("alerts"):
-        parts += [Text(), alerts([{"message": message, **a} for a in raised], zone=zone)]
+        parts += [Text(), alerts([{"message": message, **a} for a in raised], zone=zone, names=called)]
     return Group(*parts)
 
 
@@ -291,8 +291,11 @@ def _page(message: Mapping[str, Any]) -> str:
 # --- alerts ----------------------------------------------------------------------------------------------------------
 
 
-def alerts(found: Iterable[Mapping[str, Any]], *, zone: str) -> RenderableType:
-    """`alerts`: what was raised, who got it, who acknowledged; a channel that fails is named with its reason."""
+def alerts(found: Iterable[Mapping[str, Any]], *, zone: str, names: Mapping[str, str] | None = None) -> RenderableType:
+    """`alerts`: what was raised, who got it, who acknowledged; a channel that fails is named with its reason.
+
+    `names`: ids of people -> how they are called.
+    """
     table = _table(
         ("№", {"justify": "right", "no_wrap": True}),
         ("Когда", {"no_wrap": True}),
@@ -305,7 +308,8 @@ def alerts(found: Iterable[Mapping[str, Any]], *, zone: str) -> RenderableType:
         word, style = ALERT_STATE.get(str(a.get("state")), (plain(a.get("state")), ""))
         state = Text(word, style=style)
         if a.get("acknowledged_by") or a.get("acknowledged_at"):
-            state.append(f" ({plain(a.get('acknowledged_by'))} {_short(a.get('acknowledged_at'), zone)})")
+            by = _name(a.get("acknowledged_by"), names or {})
+            state.append(f" ({by} {_short(a.get('acknowledged_at'), zone)})")
         if a.get("drill"):
             what = Text("УЧЕБНАЯ: ", style="bold cyan").append(plain(a.get("text"), 120))
         else:

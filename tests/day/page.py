@@ -22,7 +22,7 @@ _MASKS = (
 
 def published() -> dict[str, str]:
     """The outputs as the page shows them."""
-    return {name: mask(text) for name, text in _BLOCK.findall(PAGE.read_text(encoding="utf-8"))}
+    return {name: text.strip() for name, text in _BLOCK.findall(PAGE.read_text(encoding="utf-8"))}
 
 
 def mask(text: str) -> str:
@@ -38,7 +38,7 @@ def publish(shown: Mapping[str, str]) -> None:
     places = [name for name, _ in _BLOCK.findall(text)]
     assert sorted(places) == sorted(shown), set(places) ^ set(shown)
     PAGE.write_text(
-        _BLOCK.sub(lambda m: f"<!-- day: {m[1]} -->\n```text\n{shown[m[1]].strip()}\n```", text), encoding="utf-8"
+        _BLOCK.sub(lambda m: f"<!-- day: {m[1]} -->\n```text\n{mask(shown[m[1]])}\n```", text), encoding="utf-8"
     )
 
 
