@@ -953,12 +953,14 @@ class Status(_Section):
     """When `otklik status` calls something wrong.
 
     `page_lag`: since a page was collected last. `alert_delay`: an alert that no channel has taken. `publish_delay`: a
-    publication begun and not done. `backup_age`: since the last backup.
+    publication begun and not done. `webhook_delay`: an event that a webhook's receiver does not take. `backup_age`: since
+    the last backup.
     """
 
     page_lag: Watched = 2 * 3600.0
     alert_delay: Watched = 300.0
     publish_delay: Watched = 3600.0
+    webhook_delay: Watched = 3600.0
     backup_age: Watched = 2 * 86400.0
 
 

@@ -177,6 +177,7 @@ def _of_budgets(budgets: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
 
 
 def _of_work(health: Health, settings: Settings, now: datetime) -> Iterator[Problem]:
+    yield from _of_webhooks(health, settings, now)
     queue, alerts, out = health.queue, health.alerts, health.publications
     if queue.unassessed:
         yield Problem(
@@ -196,6 +197,21 @@ def _of_work(health: Health, settings: Settings, now: datetime) -> Iterator[Prob
             f"ответ размещается уже {span(waited)}, всего таких: {out.underway}; "
             "повторите: otklik queue publish --pending",
         )
+
+
+def _of_webhooks(health: Health, settings: Settings, now: datetime) -> Iterator[Problem]:
+    wanted = {w.name for w in settings.feed.webhooks if w.enabled}
+    for hook in health.webhooks:
+        if hook.name not in wanted:
+            continue
+        if hook.disabled:
+            yield Problem(
+                "webhook_off", f"вебхук {hook.name} выключен: получатель сказал, что его больше нет (код 410)"
+            )
+        if hook.dead:
+            yield Problem("webhook_dead", f"вебхук {hook.name}: не доставлено и оставлено событий: {hook.dead}")
+        if _over(age := _age(hook.oldest_tried_at, now), settings.status.webhook_delay):
+            yield Problem("webhook_delay", f"вебхук {hook.name} не принимает событие уже {span(age)}")
 
 
 def _calendar(settings: Settings, now: datetime) -> tuple[int | None, Problem | None]:

@@ -55,6 +55,11 @@ METRICS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "otklik_publications_underway": ("Answers on their way into a network, at most 10000.", ()),
     "otklik_publications_oldest_underway_age_seconds": ("Age of the oldest of these, 0 when there is none.", ()),
     "otklik_answers_approved": ("Approved answers that wait to be published, at most 10000.", ()),
+    "otklik_webhook_behind": ("Events that the webhook has not looked at.", ("webhook",)),
+    "otklik_webhook_waiting": ("Events that the webhook has not delivered, at most 10000.", ("webhook",)),
+    "otklik_webhook_dead": ("Events that it has given up, at most 10000.", ("webhook",)),
+    "otklik_webhook_oldest_tried_age_seconds": ("How long one is tried in vain, 0 when none is.", ("webhook",)),
+    "otklik_webhook_disabled": ("1 when the receiver said that it is gone.", ("webhook",)),
     "otklik_events_last": ("Number of the last event in the feed.", ()),
     "otklik_database_size_bytes": ("Size of the database.", ()),
     "otklik_backup_timestamp_seconds": ("When the last backup was taken.", ()),
@@ -116,6 +121,12 @@ def samples(found: Status) -> list[tuple[str, tuple[str, ...], float]]:
     put("otklik_publications_underway", h.publications.underway)
     put("otklik_publications_oldest_underway_age_seconds", age(h.publications.oldest_underway_at))
     put("otklik_answers_approved", h.publications.approved)
+    for hook in h.webhooks:
+        put("otklik_webhook_behind", hook.behind, hook.name)
+        put("otklik_webhook_waiting", hook.waiting, hook.name)
+        put("otklik_webhook_dead", hook.dead, hook.name)
+        put("otklik_webhook_oldest_tried_age_seconds", age(hook.oldest_tried_at), hook.name)
+        put("otklik_webhook_disabled", hook.disabled, hook.name)
     put("otklik_events_last", h.database.events)
     put("otklik_database_size_bytes", h.database.size)
     put("otklik_backup_timestamp_seconds", h.database.backup_at)

@@ -26,6 +26,8 @@ from store.tables import (
     WAITING,
     alerts,
     counters,
+    hook_events,
+    hooks,
     instant,
     messages,
     meta,
@@ -94,6 +96,19 @@ class PublicationFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class HookFacts:
+    """A webhook. `behind`: events of the log that it has not looked at; `waiting` and `dead`: events that it has not
+    delivered, and given up, of the first `CAP`; `oldest_tried_at`: since when one of these is tried in vain."""
+
+    name: str
+    behind: int
+    waiting: int
+    dead: int
+    oldest_tried_at: datetime | None
+    disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseFacts:
     """`size`: bytes, with SQLite's write-ahead log. `events`: number of the last event."""
 
@@ -114,6 +129,7 @@ class Health:
     queue: QueueFacts
     alerts: AlertFacts
     publications: PublicationFacts
+    webhooks: tuple[HookFacts, ...]
     database: DatabaseFacts
 
 
@@ -127,6 +143,7 @@ def health(db: Database, now: datetime) -> Health:
             queue=_queue(conn, now),
             alerts=_alerts(conn, now),
             publications=_publications(conn),
+            webhooks=_webhooks(conn),
             database=_database(conn, db),
         )
 
@@ -173,6 +190,11 @@ def latest_alerts() -> Select[Any]:
 
 def underway() -> Select[Any]:
     return select(publications.c.at).where(UNDERWAY).limit(CAP)
+
+
+def undelivered(hook: str) -> Select[Any]:
+    e = hook_events.c
+    return select(e.first_at, e.dead_at).where(e.hook == hook).order_by(e.seq).limit(CAP)
 
 
 def _count(conn: Any, query: Select[Any]) -> int:
@@ -226,6 +248,22 @@ def _publications(conn: Any) -> PublicationFacts:
     return PublicationFacts(len(since), min(since, default=None), _count(conn, approved()))
 
 
+def _webhooks(conn: Any) -> tuple[HookFacts, ...]:
+    last = _last_event(conn)
+    found = []
+    for hook in conn.execute(select(hooks).order_by(hooks.c.name)).all():
+        rows = conn.execute(undelivered(hook.name)).all()
+        tried = [r.first_at for r in rows if r.dead_at is None and r.first_at is not None]
+        dead = sum(r.dead_at is not None for r in rows)
+        behind, off = max(0, last - hook.cursor), hook.disabled_at is not None
+        found.append(HookFacts(hook.name, behind, len(rows) - dead, dead, min(tried, default=None), off))
+    return tuple(found)
+
+
+def _last_event(conn: Any) -> int:
+    return conn.execute(select(counters.c.value).where(counters.c.name == "events")).scalar_one()
+
+
 def _database(conn: Any, db: Database) -> DatabaseFacts:
     if db.is_sqlite:
         version = conn.execute(text("SELECT sqlite_version()")).scalar_one()
@@ -243,7 +281,7 @@ def _database(conn: Any, db: Database) -> DatabaseFacts:
         version=version,
         schema=HEAD,
         size=size,
-        events=conn.execute(select(counters.c.value).where(counters.c.name == "events")).scalar_one(),
+        events=_last_event(conn),
         backup_at=None if taken is None else instant(int(taken)),
     )
 

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from desk.health import Status, status
 from desk.health_metrics import METRICS, exposition, registry, write
 from settings import ConfigError, parse
-from store.health import AlertFacts, DatabaseFacts, Health, PublicationFacts, QueueFacts, RunFacts
+from store.health import AlertFacts, DatabaseFacts, Health, HookFacts, PublicationFacts, QueueFacts, RunFacts
 from tests.desk.receivers import dead_port
 from tests.rig import config, otklik, rig
 
@@ -35,6 +35,7 @@ def good() -> Health:
         queue=QueueFacts(5, 4, NOW - HOUR, 3, 0),
         alerts=AlertFacts(1, NOW - HOUR, 0, None, 2.0, 9.0),
         publications=PublicationFacts(0, None, 2),
+        webhooks=(HookFacts("crm", 3, 2, 0, NOW - MINUTE, False),),
         database=DatabaseFacts("sqlite", "3.40.1", "0010", 10**6, 77, NOW - HOUR),
     )
 
@@ -120,6 +121,15 @@ def test_what_is_watched_is_set_in_the_configuration() -> None:
     assert codes(weighed(WRONG["alert_delay"](good()), text=text)) == []
     with pytest.raises(ConfigError, match=r"status\.page_lag.*never"):
         parse("status: {page_lag: soon}\n")
+
+
+def test_webhooks_count_while_they_are_wanted() -> None:
+    hook = '{name: crm, url: "https://x.example.ru/", secrets: ["whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"]}'
+    text = f"feed: {{webhooks: [{hook}]}}\n"
+    bad = replace(good(), webhooks=(HookFacts("crm", 0, 2, 1, NOW - 2 * HOUR, True),))
+    assert codes(weighed(text=text)) == []
+    assert codes(weighed(bad, text=text)) == ["webhook_off", "webhook_dead", "webhook_delay"]
+    assert codes(weighed(bad)) == [], "nobody wants it any more"
 
 
 def test_a_year_without_its_decree_is_told_from_november_on() -> None:

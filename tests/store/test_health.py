@@ -20,6 +20,7 @@ QUERIES = {
     "approved": (health.approved(), "ix_messages_status"),
     "open_alerts": (health.open_alerts(), "ix_alerts_open"),
     "latest_alerts": (health.latest_alerts(), "alerts"),
+    "undelivered": (health.undelivered("crm"), "hook_events"),
     "underway": (health.underway(), "ix_publications_underway"),
 }
 
@@ -89,6 +90,18 @@ def test_runs_are_told_apart(store: Store) -> None:
     assert found.last_run is not None and found.finished_run is not None
     assert (found.last_run.id, found.last_run.exit_code, found.last_run.finished_at) == (second, None, None)
     assert (found.finished_run.id, found.finished_run.exit_code) == (first, 1)
+
+
+def test_a_webhook_that_gets_nothing_away(store: Store) -> None:
+    see(store)
+    store.land(landing(*(judged(n) for n in range(4))), NOW)
+    cursor, _ = store.hook_cursor("crm", NOW)
+    store.hook_take("crm", cursor, 3, [(1, 1), (2, 2), (3, 3)], NOW)
+    assert store.health(NOW).webhooks == (health.HookFacts("crm", 1, 3, 0, None, False),)
+    with store._db.write() as conn:
+        conn.execute(health.hook_events.update().values(first_at=NOW).where(health.hook_events.c.seq == 2))
+        conn.execute(health.hook_events.update().values(dead_at=NOW).where(health.hook_events.c.seq == 1))
+    assert store.health(NOW).webhooks == (health.HookFacts("crm", 1, 2, 1, NOW, False),)
 
 
 def test_a_count_ends_at_its_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
