@@ -953,8 +953,8 @@ class Status(_Section):
     """When `otklik status` calls something wrong.
 
     `page_lag`: since a page was collected last. `alert_delay`: an alert that no channel has taken. `publish_delay`: a
-    publication begun and not done. `webhook_delay`: an event that a webhook's receiver does not take. `backup_age`: since
-    the last backup.
+    publication begun and not done. `webhook_delay`: an event that a webhook's receiver does not take. `backup_age`:
+    since the last backup.
     """
 
     page_lag: Watched = 2 * 3600.0

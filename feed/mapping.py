@@ -83,9 +83,7 @@ def pairs(file: BinaryIO, how: Columns) -> list[tuple[int, str, str]]:
         reader = csv.DictReader(text, delimiter=how.delimiter)
         for needed in (how.ours, how.theirs):
             if needed not in (reader.fieldnames or ()):
-                raise ConfigError(
-                    f"в первой строке файла нет столбца «{needed}»; проверьте feed.mappings"
-                )
+                raise ConfigError(f"в первой строке файла нет столбца «{needed}»; проверьте feed.mappings")
         found = []
         for row in reader:
             ours, theirs = ((row[name] or "").strip() for name in (how.ours, how.theirs))

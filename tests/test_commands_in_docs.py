@@ -14,7 +14,12 @@ import typer.main
 import cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "ru").glob("*.md")), ROOT / "docs" / "tenth-network.md"]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs" / "ru").glob("*.md")),
+    ROOT / "docs" / "tenth-network.md",
+    ROOT / "docs" / "operating.md",
+]
 LINKED = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "emulator" / "README.md"]
 TREE: Any = typer.main.get_command(cli.app)
 NAME = re.compile(r"[a-z]+")
