@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak bench lint format transcript schema regulation hour day networks clean
+.PHONY: demo test soak bench lint format transcript schema regulation licences lock hour day networks clean
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -46,6 +46,16 @@ networks: $(VENV)/.tests
 
 day: $(VENV)/.tests
 	$(BIN)/python -m tests.day.page
+
+licences: $(VENV)/.tests
+	$(BIN)/python -m tests.licences docs/licences.md
+
+# Versions that were tried together, without any index's address; resolved by pip-tools through pip's own settings.
+LOCK := $(VENV)/lock
+lock:
+	test -x $(LOCK)/bin/pip-compile || { $(PYTHON) -m venv $(LOCK) && $(LOCK)/bin/pip install --quiet pip-tools; }
+	$(LOCK)/bin/pip-compile --quiet --upgrade --no-header --no-annotate --strip-extras --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
 
 hour: $(VENV)/.tests
 	$(BIN)/python -m tests.hour_page

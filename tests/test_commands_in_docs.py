@@ -49,7 +49,9 @@ def wrong(said: str, alternatives: bool) -> list[str]:
     """What does not exist of one spoken command."""
     words = said if alternatives else PIPE.split(said)[0]
     words = re.sub(r'"[^"]*"|«[^»]*»', "X", GAP.split(words)[0])
-    while m := re.match(r"\s*(--?[a-z-]+)(?: (?![a-z])\S+)?\s+", words):  # options of the program itself
+    while m := re.match(
+        r"\s*(--?[a-z-]+)(?: (?![a-z])\S+|(?<=--log-level|-log-format) [a-z]+)?\s+", words
+    ):  # options of the program itself
         if m[1] not in options(TREE):
             return [m[1]]
         words = words[m.end() :]
