@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+import cli
 from feed.mapping import mapping_of, pairs, write
 from settings import ConfigError, parse
 from store import Store
 from store.values import QueueFilter
 from tests.store.build import NOW, PLAIN, THANKS, judged, landing, see
 
-ROOT = Path(__file__).parents[2]
 CONFIG = """feed:
   mappings:
     - name: cur
@@ -67,12 +63,9 @@ def test_the_commands(sqlite_url, tmp_path):
         see(store)
         store.land(landing(judged(1, "нет воды", PLAIN), judged(2, "спасибо", THANKS)), NOW)
         (tmp_path / "config.yaml").write_text(f"store: {{url: '{sqlite_url}'}}\n" + CONFIG % "utf-8-sig", "utf-8")
-        env = {**os.environ, "OTKLIK_CONFIG": str(tmp_path / "config.yaml"), "PYTHONPATH": str(ROOT)}
 
         def run(*words: str) -> int:
-            return subprocess.run(
-                [sys.executable, "-m", "cli", "feed", "incidents", *words], cwd=ROOT, env=env
-            ).returncode
+            return cli.run(["--config", str(tmp_path / "config.yaml"), "feed", "incidents", *words])
 
         out = tmp_path / "out.csv"
         assert run("export", "cur", "-o", str(out), "--by", "ivanova") == 0
