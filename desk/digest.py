@@ -19,7 +19,7 @@ from desk.board import SOON, holder
 from desk.calendar import calendar_of
 from desk.show import DEADLINE
 from desk.text import left, plain, plural, quoted, when
-from settings import Division, Settings, scrub
+from settings import Division, OtklikError, Settings, scrub
 
 if TYPE_CHECKING:
     from store import Store
@@ -145,14 +145,24 @@ def send_due(
     slot = slot_of(now, settings)
     if slot is None:
         return []
-    held = 6 * settings.alerts.timeout + 5
+    held, again = 6 * settings.alerts.timeout + 5, max(settings.alerts.retry_every, 1.0)
+    claimed: list[tuple[str, str]] = []
 
     def mine(division: str, channel: Channel) -> bool:
-        return store.claim_digest(slot, division, channel.key, now, held, MAX_ATTEMPTS)
+        won = store.claim_digest(slot, division, channel.key, now, held, MAX_ATTEMPTS)
+        if won:
+            claimed.append((division, channel.key))
+        return won
 
-    sent = _send(list(_jobs(store, settings, names, now, only, mine)), settings)
+    try:
+        jobs = list(_jobs(store, settings, names, now, only, mine))
+    except OtklikError as e:  # nothing has been sent yet, so all of them may be tried again
+        for division, key in claimed:
+            store.digest_result(slot, division, key, str(e), now, again)
+        raise
+    sent = _send(jobs, settings)
     for one in sent:
-        store.digest_result(slot, one.division, one.channel, one.error, now, max(settings.alerts.retry_every, 1.0))
+        store.digest_result(slot, one.division, one.channel, one.error, now, again)
     return sent
 
 

@@ -11,7 +11,7 @@ import cli
 from desk import digest
 from desk.work import act
 from settings import ConfigError, parse
-from store import Store
+from store import Store, StoreError
 from store.values import Judged
 from tests.desk.receivers import dead_port, receiver
 from tests.desk.test_states import GOOD
@@ -158,6 +158,25 @@ def test_doctor_tells_of_an_address_that_is_none(monkeypatch):
 def test_bad_times_are_told_of(text):
     with pytest.raises(ConfigError, match=r"desk.digest\[0\]: нужно время суток"):
         parse(f'desk: {{digest: ["{text}"]}}')
+
+
+@one_database
+def test_what_failed_before_anything_was_sent_is_tried_again(queue, monkeypatch):
+    with receiver() as mail:
+        settings = configured([mail.url], [mail.url])
+        real = digest.compose
+
+        def broken(store, division, *rest):
+            if division.id == "roads":
+                raise StoreError("база занята")
+            return real(store, division, *rest)
+
+        with monkeypatch.context() as m:
+            m.setattr(digest, "compose", broken)
+            with pytest.raises(StoreError):
+                digest.send_due(queue, settings, NAMES, MORNING)
+        assert mail.heard == []
+        assert len(digest.send_due(queue, settings, NAMES, MORNING + MINUTE)) == len(mail.heard) == 2
 
 
 def test_the_command(tmp_path, sqlite_url):
