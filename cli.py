@@ -1080,7 +1080,7 @@ notice_commands.add_to(queue_app, open_outlet, answer_tools)
 @app.command()
 def init(
     path: Annotated[str, typer.Argument(help="Куда записать.")] = "config.yaml",
-    page: Annotated[list[str] | None, typer.Option("--page", help="Адрес страницы VK; можно несколько.")] = None,
+    page: Annotated[list[str] | None, typer.Option("--page", help="Адрес страницы; можно несколько.")] = None,
     organisation: Annotated[str, typer.Option("--organisation", help="Название администрации.")] = "",
     timezone: Annotated[str, typer.Option("--timezone", help="Часовой пояс.")] = "Europe/Moscow",
     force: Annotated[bool, typer.Option("--force", help="Заменить существующий файл.")] = False,
@@ -1097,10 +1097,11 @@ def init(
     if ask:
         organisation = typer.prompt("Название администрации", default=organisation or "Администрация", err=True)
         timezone = typer.prompt("Часовой пояс", default=timezone, err=True)
-        while address := typer.prompt("Адрес страницы VK (пусто — хватит)", default="", show_default=False, err=True):
+        while address := typer.prompt("Адрес страницы (пусто — хватит)", default="", show_default=False, err=True):
             pages.append(address)
-    write_config(Path(path), organisation or "Администрация", timezone, pages, force=force)
-    say(f"записано: {path}; дальше: задайте VK_TOKEN и выполните otklik doctor")
+    secrets = write_config(Path(path), organisation or "Администрация", timezone, pages, force=force)
+    needed = f"задайте {', '.join(secrets)} и " if secrets else ""
+    say(f"записано: {path}; дальше: {needed}выполните otklik doctor")
 
 
 @app.command("emulator")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from settings import ConfigError, os_problem, parse
 
@@ -23,10 +25,8 @@ store:
   url: "sqlite:///otklik.db"         # или postgresql+psycopg://otklik:${{DB_PASSWORD}}@host/otklik
 
 networks:
-  vk:
-    token: "${{VK_TOKEN}}"             # ключ доступа VK
-
-# posts и topics читает и сервисный ключ; для photos и videos нужен токен пользователя
+{networks}
+# VK: posts и topics читает и сервисный ключ; для photos и videos нужен токен пользователя
 pages:{pages}
 
 alerts:
@@ -36,17 +36,56 @@ alerts:
 """
 
 
-def write_config(path: Path, organisation: str, timezone: str, pages: Sequence[str], *, force: bool = False) -> None:
-    """Write a configuration for VK pages; what stands there is replaced only with `force`.
+_HOSTS = {
+    "ok.ru": "ok",
+    "t.me": "telegram",
+    "max.ru": "max",
+    "youtube.com": "youtube",
+    "rutube.ru": "rutube",
+    "facebook.com": "facebook",
+    "instagram.com": "instagram",
+    "x.com": "x",
+    "twitter.com": "x",
+}
+_MORE = {
+    "ok": """\
+    # application_key: …              # публичный ключ приложения
+    session_secret_key: "${OK_SESSION_SECRET_KEY}"
+""",
+    "rutube": """\
+    agreed: false                      # true: читать RuTube так, как его показывает сайт (docs/ru/rutube.md)
+""",
+}
 
-    Raises ConfigError: the file exists, can't be written, or an answer is not acceptable.
+
+def network_of(page: str) -> str:
+    """The network of a page's address; what is no address of another one is VK's."""
+    host = (urlsplit(page if "//" in page else f"//{page}").hostname or "") if "/" in page else ""
+    return next((name for end, name in _HOSTS.items() if host == end or host.endswith(f".{end}")), "vk")
+
+
+def write_config(
+    path: Path, organisation: str, timezone: str, pages: Sequence[str], *, force: bool = False
+) -> list[str]:
+    """Write a configuration for these pages; what stands there is replaced only with `force`.
+
+    Returns the names of the secrets that it needs. Raises ConfigError: the file exists, can't be written, or an answer
+    is not acceptable.
     """
-    listed = [p.strip() for p in pages if p.strip()]
+    try:
+        listed = [(network_of(p), p.strip()) for p in pages if p.strip()]
+    except ValueError:
+        raise ConfigError(
+            "одна из страниц не похожа на адрес; укажите её так, как она открывается в браузере"
+        ) from None
+    named = sorted({network for network, _ in listed} or {"vk"}, key=["vk", *_HOSTS.values()].index)
+    sections = {n: _section(n) for n in named}
     text = _TEMPLATE.format(
         name=_quoted(organisation),
         timezone=_quoted(timezone),
-        pages="".join(f"\n  - {_page(_quoted(page))}" for page in listed)
-        or f" []                            # - {_page(_quoted('https://vk.com/…'))}",
+        networks="".join(sections.values()),
+        pages="".join(f"\n  - {_page(network, page)}" for network, page in listed)
+        or f" []                            # - {_page('vk', 'https://vk.com/…')}",
     )
     parse(text, path.name)  # a bad answer is told before anything is written
     if path.exists() and not force:
@@ -59,10 +98,18 @@ def write_config(path: Path, organisation: str, timezone: str, pages: Sequence[s
         with contextlib.suppress(OSError):
             draft.unlink()
         raise ConfigError(f"{path}: файл не записывается ({os_problem(e)}); проверьте путь и права") from None
+    return re.findall(r"\$\{(\w+)\}", "".join(sections.values()))
 
 
-def _page(id_: str) -> str:
-    return f"{{network: vk, id: {id_}, owner: administration, include: [posts, topics]}}"
+def _section(network: str) -> str:
+    token = f'    token: "${{{network.upper()}_TOKEN}}"' + f"             # docs/ru/{network}-token.md\n"
+    token = '    token: "${VK_TOKEN}"             # ключ доступа VK\n' if network == "vk" else token
+    return f"  {network}:\n{'' if network == 'rutube' else token}{_MORE.get(network, '')}"
+
+
+def _page(network: str, page: str) -> str:
+    include = ", include: [posts, topics]" if network == "vk" else ""
+    return f"{{network: {network}, id: {_quoted(page)}, owner: administration{include}}}"
 
 
 def _quoted(text: str) -> str:

@@ -59,3 +59,19 @@ def test_where_nothing_can_be_written(tmp_path, place):
     with pytest.raises(ConfigError, match=r"не записывается \(.+\)|не каталог"):
         write_config(tmp_path / place, "А", "UTC", [], force=True)
     assert sorted(os.listdir(tmp_path)) == ["dir", "file"]
+
+
+def test_an_address_tells_its_network_and_what_that_needs(tmp_path):
+    path = tmp_path / "config.yaml"
+    pages = [
+        "https://t.me/kanal",
+        "m.ok.ru/group/57",
+        "https://www.youtube.com/@adm",
+        "https://rutube.ru/channel/5/",
+        "-5",
+    ]
+    secrets = write_config(path, "А", "UTC", pages)
+    assert [p.network for p in load(path).pages] == ["telegram", "ok", "youtube", "rutube", "vk"]
+    assert secrets == ["VK_TOKEN", "OK_TOKEN", "OK_SESSION_SECRET_KEY", "TELEGRAM_TOKEN", "YOUTUBE_TOKEN"]
+    with pytest.raises(ConfigError, match="не похожа на адрес"):
+        write_config(path, "А", "UTC", ["https://[bad/x"], force=True)
