@@ -50,7 +50,10 @@ class CollectError(OtklikError):
 
 
 class Unauthorised(CollectError):
-    """The token is bad or lacks a right: the whole network's run is pointless until a person acts."""
+    """The token is bad or lacks a right: the whole network's run is pointless until a person acts.
+
+    At one post alone it ends nothing: the poll loop believes it of the page when the next post is refused as well.
+    """
 
     outcome = Outcome.unauthorised
 

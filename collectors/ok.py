@@ -153,6 +153,7 @@ class OkCollector(Collector):
             data = mapping(self.call(method, has(key), anchor=anchor, **params))
             items = [r for r in rows(data.get(key)) if id_of(r, "id", "object_id")]
             more, following = data.get("has_more", data.get("hasMore")), clean(data.get("anchor")) or None
+            more = more if more is None else more in (True, 1, "true", "1")
             if more is True and following is None:
                 raise Unavailable("Одноклассники обрывают список на середине; повторите позже")
             return Slice(items, None, data), following if more is True or (more is None and items) else None

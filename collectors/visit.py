@@ -87,6 +87,7 @@ class Visit:
 
     def _read(self, todo: list[tuple[Post, PostState | None, bool]], now: datetime) -> None:
         failures = 0
+        refused: Unauthorised | None = None  # said at one post: true of that one only, if the next can be read
         for number, (post, state, full) in enumerate(todo):
             self.check()
             if number % AHEAD == 0:
@@ -94,8 +95,15 @@ class Visit:
             try:
                 walk_post(self, post, state, full)
                 failures = 0
-            except (Unauthorised, RateLimited):
+                if refused is not None:
+                    self.tally.problem(Outcome.partial, str(refused), refused.code)
+                    refused = None
+            except RateLimited:
                 raise
+            except Unauthorised as e:
+                if refused is not None or e.page_wide:
+                    raise
+                refused = e
             except Gone as e:
                 self._mark_unread(replace(post, gone=True), state, "gone", now)
                 log.info("post %s is gone: %s", post.id, scrub(str(e)))
@@ -123,6 +131,8 @@ class Visit:
                     f"{post.url or post.id}: ошибка программы ({type(e).__name__}); сообщите разработчикам",
                 )
             self.progress.post_done()
+        if refused is not None:
+            raise refused
 
     # --- which posts -------------------------------------------------------------------------------------------------
 

@@ -483,14 +483,14 @@ def serve(
     face = face_of(network)
     world = load(scenario, network=network, at=at)
     with Emulator(world, faults, network, port=port, rates=face.real_rates if limits else None) as emulator:
-        say(emulator.url)
-        for token, kind in face.known.items():
-            say(f"токен ({kind}): {token}")
-        for key, value in face.keys.items():
-            say(f"{key}: {value}")
-        marks = ", ".join(sorted(world.marks, key=lambda m: world.marks[m]))
-        base = f"{emulator.root}/"
-        say(f"отметки времени: {marks or 'нет'}; вперёд: curl -X POST '{base}_otklik/advance?to=ОТМЕТКА'")
-        say(f"как было на самом деле: {base}_otklik/ledger; остановить: Ctrl+C")
         with contextlib.suppress(KeyboardInterrupt):
+            say(emulator.url)
+            for token, kind in face.known.items():
+                say(f"токен ({kind}): {token}")
+            for key, value in face.keys.items():
+                say(f"{key}: {value}")
+            marks = ", ".join(sorted(world.marks, key=lambda m: world.marks[m]))
+            base = f"{emulator.root}/"
+            say(f"отметки времени: {marks or 'нет'}; вперёд: curl -X POST '{base}_otklik/advance?to=ОТМЕТКА'")
+            say(f"как было на самом деле: {base}_otklik/ledger; остановить: Ctrl+C")
             (stop or threading.Event()).wait()

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors import make, schedule
-from collectors.contract import Unavailable
+from collectors.contract import Unauthorised, Unavailable
 from collectors.doctor import checks
 from collectors.pages import choose_pages, plan
 from collectors.poll import Options, Poller
 from collectors.report import Silent
+from collectors.vk import VkCollector
 from emulator import GROUP_TOKEN, Behaviour, Shaker
 from emulator.faults import Plan
 from emulator.world import Clock, Post, World
@@ -683,6 +684,26 @@ def test_a_bad_token_is_3_and_keeps_what_is_stored(sqlite_url: str) -> None:
         assert len(r.stored()) == 24
         states = r.store.page_states()
         assert all(s.last_success_at and s.last_outcome is Outcome.unauthorised for s in states)
+
+
+def test_a_right_that_lacks_at_one_post_leaves_the_others(sqlite_url: str) -> None:
+    with rig(sqlite_url) as r:
+        comments, struck = VkCollector.comments, iter([True])
+
+        def once(self: Any, *how: Any) -> Any:
+            if next(struck, False):
+                raise Unauthorised("нет права на это", code=10)
+            return comments(self, *how)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(VkCollector, "comments", once)
+            report = r.collect()
+        assert (report.exit_code, sorted(outcomes(report))) == (1, ["complete", "partial"])
+        assert len(r.stored()) == 20
+        assert r.collect(full=True).exit_code == 0 and len(r.stored()) == 24
+    with rig(sqlite_url, faults="wall.getComments:error=5; execute:error=5") as r:
+        r.collect(full=True)
+        assert r.collect(full=True).exit_code == 3
 
 
 def test_a_communitys_token_is_3(sqlite_url: str) -> None:
