@@ -83,7 +83,7 @@ _LEZGIAN_WORDS = frozenset(
 )
 _MAX_QUOTE = 60
 LETTER = 30  # tokens: a longer text is a letter; there an emergency must also sound like one
-ALARM_AT = 0.95
+ALARM_AT = 0.7
 """From this probability on the model raises an emergency that no rule sees: below it, everyday texts fire too."""
 SURE_GROUP = 0.7  # from this confidence on the learnt group of an emergency stands, not the group of its kind
 REQUIRED_OF_TOPIC = 0.2  # a text on a topic of the administration needs less to be taken as a message to it
@@ -104,6 +104,9 @@ class RoomJudge:
         self._lezgian, self._letter, self._known = bit("LEZGIAN"), bit("LETTER"), bit("KNOWN")
         self._school = bit("(школа|школьный|класс|спортзал|учитель|учительница|урок|школьник|столовая)")
         self._laugh = bit("LAUGH")
+        # A place has the bits of every term that names it, as "(@help|HOME)" does, not only of the bare one.
+        self._of_home = self._book.mask("", (), ("HOME",)) | self._home
+        self._of_far = self._book.mask("", (), ("FAR_PLACE",)) | self._far
         self._lexicon.clear()  # words decorated before all bits were known
         self.model = f"otklik-{topics.FORMAT}.{self._topics.version}"
 
@@ -223,7 +226,7 @@ class RoomJudge:
                 entry = self._gazetteer.entry(place.name, place.kind)
                 if entry is None or place.span is None:
                     continue
-                bit = self._home if entry.near else self._far
+                bit = self._of_home if entry.near else self._of_far
                 first, last = place.span
                 for i, span in enumerate(spans):
                     start, end = span if index is None else text.original(*span, index)

@@ -6,6 +6,7 @@ letters, a soft sign more or less; then one slip of the keyboard (a letter dropp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 _SOUNDS = {
@@ -19,6 +20,42 @@ _NEIGHBOURS = {c: row[max(0, i - 1) : i] + row[i + 1 : i + 2] for row in _KEYS f
 _LETTERS = "аоеиятснрлвкмпудьйжшхгбзчщцюыфэ"
 MIN_LETTERS = 5
 _MAX_LETTERS = 16
+
+
+SPOKEN = {
+    "скока": "сколько", "скоко": "сколько", "скольк": "сколько", "стока": "столько", "када": "когда",
+    "кагда": "когда", "кода": "когда", "тада": "тогда", "щяс": "сейчас", "щаз": "сейчас", "сичас": "сейчас",
+    "счас": "сейчас", "нада": "надо", "тока": "только", "токо": "только", "чо": "что", "чё": "что", "че": "что",
+    "шо": "что", "чето": "что-то", "чота": "что-то", "хто": "кто", "ваще": "вообще",
+    "вобще": "вообще", "вапще": "вообще", "канешно": "конечно", "канешна": "конечно", "пажалуста": "пожалуйста",
+    "пожалуста": "пожалуйста", "пжл": "пожалуйста", "плиз": "пожалуйста", "спс": "спасибо", "едте": "едьте",
+    "ехайте": "едьте", "памагите": "помогите", "помагите": "помогите", "памогите": "помогите", "ничо": "ничего",
+    "низя": "нельзя", "седня": "сегодня", "севодня": "сегодня", "сёдня": "сегодня", "завтро": "завтра",
+    "можна": "можно", "вада": "вода", "вады": "воды", "ваду": "воду", "ваде": "воде",
+    "тож": "тоже", "хоцца": "хочется", "чесно": "честно",
+}  # fmt: skip
+"""Everyday spellings that no rule of sound or keyboard gives."""
+_STRETCHED = re.compile(r"(.)\1{2,}")
+_UNSTRESSED = {"а": "о", "о": "а", "е": "ия", "и": "ея", "я": "еи", "э": "е"}
+
+
+def plain(form: str, known: Callable[[str], bool]) -> str:
+    """The form in its usual spelling, where it is an everyday one ("скока") or stretched ("пожаааар"); else itself."""
+    if form in SPOKEN:
+        return SPOKEN[form]
+    if _STRETCHED.search(form):
+        for most in (r"\1", r"\1\1"):
+            short = _STRETCHED.sub(most, form)
+            if known(short) or (len(short) > 4 and known(short[:-1]) and form[-1] == form[-2]):
+                return short if known(short) else short[:-1]
+    return form
+
+
+def one_vowel(form: str) -> Iterator[str]:
+    """Spellings with one vowel that sounds the same without stress: the commonest mistake of all."""
+    for i, c in enumerate(form):
+        for other in _UNSTRESSED.get(c, ""):
+            yield form[:i] + other + form[i + 1 :]
 
 
 def heard(form: str) -> Iterator[str]:

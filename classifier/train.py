@@ -151,8 +151,8 @@ def vocabulary(featurised, which: int, at_least: int) -> dict[int, int]:
     return {k: i for i, k in enumerate(kept)}
 
 
-GROUP_THRESHOLD, TOPIC_THRESHOLD = 0.3, 0.25
-"""Below these probabilities the model says "don't know" (chosen on left-out train texts)."""
+GROUP_THRESHOLD, TOPIC_THRESHOLD = 0.2, 0.15
+"""Below these probabilities (of a group; of a topic within its group) the model says "don't know"."""
 
 Head = tuple[list[str], np.ndarray, np.ndarray]
 """Class names, weights [features, classes], bias [classes]."""
@@ -258,19 +258,28 @@ def confidences(
     """
     groups_of = topics.read_taxonomy()[2]
     home = np.array([topics.group_of_topic(name, groups_of) for name in names])
-    shares = topics.softmax(by_group)
+    inside = [np.flatnonzero(home == g) for g in groups]
+    margins = np.full((sum(e.group != ANY for e in examples), len(names)), -2.0)
+    labelled = [(i, e) for i, e in enumerate(examples) if e.group != ANY]
+    for row, (i, _) in enumerate(labelled):
+        if i in by_topic:
+            margins[row] = by_topic[i]
+    end = topics.contest(
+        topics.softmax(by_group),
+        groups.index(NONE),
+        [len(k) for k in inside],
+        lambda k, t: margins[np.ix_(t, inside[k])],
+    )
     found: dict[str, list[tuple[float, bool]]] = {"topic": [], "group": []}
-    for row, (i, e) in enumerate((i, e) for i, e in enumerate(examples) if e.group != ANY):
-        best = int(shares[row].argmax())
-        p, inside = float(shares[row, best]), np.flatnonzero(home == groups[best])
-        if i not in by_topic or groups[best] == NONE or p < GROUP_THRESHOLD or not len(inside):
+    for row, (i, e) in enumerate(labelled):
+        best, p, q = int(end.group[row]), float(end.of_group[row]), float(end.of_topic[row])
+        if i not in by_topic or best < 0 or p < GROUP_THRESHOLD:
             continue
-        share = topics.softmax(by_topic[i][None, inside])[0]
-        topic, q = names[inside[share.argmax()]], float(share.max())
-        if topic.endswith(NONE) or q < TOPIC_THRESHOLD:
+        topic = names[inside[best][end.topic[row]]]
+        if topic.endswith(NONE) or q < TOPIC_THRESHOLD * p:
             found["group"].append((p, groups[best] == e.group))
         elif e.topic != NONE and e.alarm in (NONE, ANY):
-            found["topic"].append((p * q, topic == e.topic))
+            found["topic"].append((q, topic == e.topic))
     return {k: fit_confidence(*np.array(v or np.zeros((0, 2)), float).T) for k, v in found.items()}
 
 

@@ -150,11 +150,14 @@ class Lexicon(dict[str, Word]):
             word.russian = looked
         elif texts.is_latin(form):
             looked, spelt = texts.by_look(form), texts.from_translit(form)
+            if "j" in form and not analyser.word_is_known(spelt):  # "pojar": ж, not й
+                hard = texts.from_translit(form.replace("j", "zh"))
+                spelt = hard if analyser.word_is_known(hard) else spelt
             if len(form) > 1 and texts.only_lookalikes(form) and analyser.word_is_known(looked):
                 word.russian = looked
             else:
                 word.russian = spelt
-        form = word.russian
+        form = word.russian = spelling.plain(word.russian, analyser.word_is_known)
         word.known = analyser.word_is_known(form)
         parses = analyser.parse(form)
         word.tag = parses[0].tag
@@ -166,7 +169,10 @@ class Lexicon(dict[str, Word]):
             lemma = parse.normal_form.replace("ё", "е")
             if parse.score >= min(0.04, best) and lemma not in lemmas:
                 lemmas.append(lemma)
-        if not word.known and len(form) >= 5 and not self._is_name(form):
+        vowel = () if word.known or self._is_name(form) else self._one_vowel(form)
+        if vowel:
+            lemmas = list(vowel)
+        elif not word.known and len(form) >= 5 and not self._is_name(form):
             for lemma in lemmas:
                 meant = self._speller.correct(lemma)
                 if meant:
@@ -178,6 +184,12 @@ class Lexicon(dict[str, Word]):
             lemmas = list(spelling.as_verb(form, self._wanted_lemmas)) or lemmas
         word.lemma = lemmas[0]
         word.lemmas = tuple(lemmas)
+
+    def _one_vowel(self, form: str) -> tuple[str, ...]:
+        """Lemmas that the rules or the topics ask for, of the form with one unstressed vowel put right."""
+        if len(form) < 4 or len(form) > 16 or not form.isalpha():
+            return ()
+        return next((found for s in spelling.one_vowel(form) if (found := self._wanted_lemmas(s))), ())
 
     def _wanted_lemmas(self, form: str) -> tuple[str, ...]:
         """Lemmas of a known form that the rules or the topics ask for."""

@@ -1,6 +1,6 @@
 """Comments written in rounds, each before the rules it was to try. Bounds hold what was reached after mending.
 
-At first sight, before mending: 0.85, 0.79, 0.80, 0.84, 0.95 of the emergencies found.
+At first sight, before mending: 0.85, 0.79, 0.80, 0.84, 0.95, 0.96, 0.82, 0.88 of the emergencies found.
 """
 
 from pathlib import Path
@@ -16,7 +16,10 @@ def rows(name):
     return [line.split("\t") for line in (HERE / f"{name}.tsv").read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("number, at_least", [(1, 0.98), (2, 0.98), (3, 0.96), (4, 0.96), (5, 0.95)])
+BOUNDS = [(1, 0.98), (2, 0.98), (3, 0.96), (4, 0.96), (5, 0.95), (6, 0.98), (7, 0.98), (8, 0.96)]
+
+
+@pytest.mark.parametrize("number, at_least", BOUNDS)
 def test_emergencies_of_a_round(judge, number, at_least):
     found = {t: judge.assess(Text(t)) for k, t in rows(f"round{number}") if k != "-"}
     missed = [t for t, a in found.items() if not a.emergency]
@@ -24,7 +27,7 @@ def test_emergencies_of_a_round(judge, number, at_least):
     assert all(a.reaction == "required" and a.urgency == "urgent" for a in found.values() if a.emergency)
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("number", [n for n, _ in BOUNDS])
 def test_near_misses_of_a_round(judge, number):
     texts = [t for k, t in rows(f"round{number}") if k == "-"]
     raised = [t for t in texts if judge.assess(Text(t)).emergency]
