@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 HEAD = """# Licences of what otklik needs
 
 Made by `make licences` from the metadata of the installed distributions; a test compares. otklik itself: MIT
-([LICENSE](../LICENSE)). Nothing of these is part of its wheel: pip installs each from its own distribution, with its licence
-text. Versions that were tried together stand in [requirements.lock](../requirements.lock).
+([LICENSE](../LICENSE)). Nothing of these is part of its wheel: pip installs each from its own distribution, with its
+licence text. Versions that were tried together stand in [requirements.lock](../requirements.lock).
 
 | distribution | licence | needed |
 |---|---|---|

@@ -167,7 +167,18 @@ def main() -> int:
     parser.add_argument(
         "parts",
         nargs="*",
-        default=["kills", "overlap", "publish", "schedules", "faults", "clocks", "classify", "spikes", "hours"],
+        default=[
+            "kills",
+            "overlap",
+            "publish",
+            "schedules",
+            "faults",
+            "clocks",
+            "classify",
+            "spikes",
+            "hours",
+            "package",
+        ],
     )
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=500)
@@ -201,6 +212,10 @@ def main() -> int:
         good &= classify(asked.texts)
     if "spikes" in asked.parts:
         good &= spikes(asked.days)
+    if "package" in asked.parts:
+        from tests.packaged import main as package
+
+        good &= package() == 0
     return 0 if good else 1
 
 
