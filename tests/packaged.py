@@ -1,4 +1,4 @@
-"""The wheel and the sdist, built and installed as anybody would: each in a fresh environment runs the demo, away from here.
+"""The wheel and the sdist, built and installed: each in a fresh environment runs the demo, away from here.
 
 `python -m tests.packaged`; a part of the soak (`package`).
 """
