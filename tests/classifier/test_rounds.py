@@ -1,6 +1,6 @@
 """Comments written in rounds, each before the rules it was to try. Bounds hold what was reached after mending.
 
-At first sight, before mending: 0.85, 0.79, 0.80, 0.84, 0.95, 0.96, 0.82, 0.88 of the emergencies found.
+At first sight, before mending: 0.85, 0.79, 0.80, 0.84, 0.95, 0.96, 0.82, 0.88, 0.95 of the emergencies found.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ def rows(name):
     return [line.split("\t") for line in (HERE / f"{name}.tsv").read_text(encoding="utf-8").splitlines()]
 
 
-BOUNDS = [(1, 0.98), (2, 0.98), (3, 0.96), (4, 0.96), (5, 0.95), (6, 0.98), (7, 0.98), (8, 0.96)]
+BOUNDS = [(1, 0.98), (2, 0.98), (3, 0.96), (4, 0.96), (5, 0.95), (6, 0.98), (7, 0.98), (8, 0.96), (9, 0.97)]
 
 
 @pytest.mark.parametrize("number, at_least", BOUNDS)
