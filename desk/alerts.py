@@ -20,6 +20,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from desk.rights import everyone
 from desk.text import NETWORKS, link, plain, plural, quoted, when
 from settings import ConfigError, OtklikError, Secret, Settings, remember_secret, scrub
 from store.values import AlertJob, utcnow
@@ -94,16 +95,16 @@ def _digest(secret: Secret) -> str:
 # --- the words -------------------------------------------------------------------------------------------------------
 
 
-def compose(job: AlertJob, tz: str, page: str = "") -> tuple[str, str]:
+def compose(job: AlertJob, tz: str, page: str = "", *, named: bool = False) -> tuple[str, str]:
     """Title and text of one alert for the Head: what, where, when, why, the words, the link, how to acknowledge.
 
-    `page`: its title; times in the zone `tz`. Plain text; the resident's words carry no live link, mention or control
-    character.
+    `page`: its title; times in the zone `tz`; `named`: whoever acknowledges has to say who it is. Plain text; the
+    resident's words carry no live link, mention or control character.
     """
     message: Mapping[str, Any] = job.message or {}
     drill = bool(job.drill)
     if job.message is None and not drill:
-        return _compose_rise(job)
+        return _compose_rise(job, named)
     kind = plain(message.get("emergency_kind"), 80) or "Возможно ЧП"
     places = plain(", ".join(str(p.get("name")) for p in message.get("places") or () if isinstance(p, Mapping)), 120)
     again = job.level == "escalation"
@@ -134,8 +135,12 @@ def compose(job: AlertJob, tz: str, page: str = "") -> tuple[str, str]:
             lines.append(f"Почему тревога: {reasons}")
         if message.get("url"):
             lines.append(f"Открыть: {link(message.get('url'))}")
-    lines.append(f"Подтвердите: otklik alerts ack {job.alert_id}")
+    lines.append(_acknowledge(job, named))
     return title, "\n".join(lines)
+
+
+def _acknowledge(job: AlertJob, named: bool) -> str:
+    return f"Подтвердите: otklik alerts ack {job.alert_id}" + (" --by ВАШ_ID" if named else "")
 
 
 def _asking(asking: Mapping[str, Any] | None, tz: str) -> str:
@@ -148,7 +153,7 @@ def _asking(asking: Mapping[str, Any] | None, tz: str) -> str:
     return f"Об этом пишут: {plural(n, 'сообщение', 'сообщения', 'сообщений')}{who}; первое {first}"
 
 
-def _compose_rise(job: AlertJob) -> tuple[str, str]:
+def _compose_rise(job: AlertJob, named: bool) -> tuple[str, str]:
     """Raised activity (clause 17): its words were found when it was told; examples are quoted as they stand now."""
     kind = plain(job.kind, 80) or "Повышенная социальная активность"
     what = plain(job.text, 400)
@@ -163,7 +168,7 @@ def _compose_rise(job: AlertJob) -> tuple[str, str]:
             f"— «{quoted(m.get('text'), 160) or 'сообщение без текста'}» {link(m.get('url'))}".rstrip()
             for m in job.examples
         ]
-    lines.append(f"Подтвердите: otklik alerts ack {job.alert_id}")
+    lines.append(_acknowledge(job, named))
     return title, "\n".join(lines)
 
 
@@ -405,6 +410,7 @@ class Deliverer:
         results: queue.Queue[tuple[AlertJob, Channel, str | None] | None] = queue.Queue()
         titles = {(s.page.network, s.page.id): s.page.title for s in self.store.page_states()}
         zone = self.settings.organisation.timezone
+        named = bool(everyone(self.settings))
 
         def carry(channel: Channel, jobs: Sequence[AlertJob]) -> None:
             try:
@@ -415,7 +421,7 @@ class Deliverer:
                         continue
                     message = job.message or {}
                     page = titles.get((message.get("network"), message.get("page")), "")
-                    error = attempt(channel, *compose(job, zone, page), self.settings.alerts.timeout)
+                    error = attempt(channel, *compose(job, zone, page, named=named), self.settings.alerts.timeout)
                     silent = bool(error and error.startswith(_SILENT))
                     results.put((job, channel, error))
             finally:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from desk.rights import Actor, actor, permit
+from desk.rights import Actor, actor, everyone, permit
 from desk.running import corrected, first_case
 from desk.states import Case, Facts, Refusal, Step, dump, load
 from desk.verbs import apply
@@ -65,7 +65,9 @@ def known_actor(settings: Settings, by: str, now: datetime) -> Actor:
     """The person of that id. Raises `Refused` for somebody the configuration does not name."""
     found = actor(settings, by, now)
     if found is None:
-        raise Refused(f"человека «{by[:60]}» нет в настройках; укажите --by с id из people или divisions")
+        known = dict.fromkeys(person.id for person, _ in everyone(settings))
+        some = ", ".join(list(known)[:12]) + (" и другие" if len(known) > 12 else "")
+        raise Refused(f"человека «{by[:60]}» нет в настройках; укажите --by с id из people или divisions: {some}")
     return found
 
 
