@@ -485,7 +485,9 @@ def _all_checks(state: State) -> Iterator[Any]:
     from settings import OtklikError, literal_secrets
 
     settings = state.settings
-    yield Check("настройки", True, f"страниц: {len(settings.pages)}, сетей: {len(settings.networks)}")
+    on = [p.network for p in settings.pages if p.enabled and settings.network(p.network).enabled]
+    off = f"; выключено страниц: {len(settings.pages) - len(on)}" if len(on) < len(settings.pages) else ""
+    yield Check("настройки", True, f"страниц: {len(on)}, сетей: {len(set(on))}{off}")
     for where in literal_secrets(settings):
         yield Check("секреты", False, where, "секрет записан прямо в файле; замените его на ${ИМЯ}")
     yield from check_calendar(settings, utc_now())
@@ -611,7 +613,10 @@ def _classify_stream(judge: Any, explain: bool) -> int:
             batch.append(Text(given, str(item.get("id", number)), str(item.get("page") or "")))
         except (ValueError, KeyError, TypeError, AttributeError):
             bad += 1
-            print(f'строка {number}: нужен объект JSON {{"id","text"}}; строка пропущена', file=sys.stderr)
+            told = f'строка {number}: нужен объект JSON {{"id","text"}}; строка пропущена'
+            if bad == 1:
+                told += ' (просто текст — аргументом: otklik classify "…")'
+            print(told, file=sys.stderr)
             continue
         if len(batch) >= 500:
             flush(batch)

@@ -94,7 +94,7 @@ def _pages(pages: tuple[PageHealth, ...]) -> RenderableType:
         table.add_column(name, justify="left" if name == "Итог" else "right", no_wrap=True)
     order = sorted(pages, key=lambda p: (p.ok, -(float("inf") if p.lag is None else p.lag), p.number))
     for page in order[:SHOWN]:
-        word, style = OUTCOME.get(str(page.outcome), ("ещё не опрашивалась", "dim"))
+        word, style = OUTCOME.get(str(page.outcome), ("не собиралась", "dim"))
         table.add_row(
             Text(f"{page.number}. {plain(page.title)}"),
             Text(word, style=style),

@@ -13,7 +13,7 @@ from console import By, command_group, current, say, utc_now, who
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-app = command_group("Отчёты: сводка за месяц (п. 16), недостатки для заместителей (п. 15).")
+app = command_group("Отчёты: сводка за месяц (пункт 16), недостатки для заместителей (пункт 15).")
 
 Output = Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="Каталог для файлов.")]
 Format = Annotated[str, typer.Option("--format", help="docx, xlsx, html; несколько через запятую.")]

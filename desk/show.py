@@ -361,11 +361,14 @@ def pages(rows: Iterable[Any], *, zone: str) -> RenderableType:
     for raw in rows:
         r = _plain_dict(raw)
         outcome = r.get("outcome")
-        word, style = OUTCOME.get(str(outcome), (plain(outcome) or "ещё не опрашивалась", "dim"))
+        word, style = OUTCOME.get(str(outcome), (plain(outcome) or "не собиралась", "dim"))
+        if r.get("enabled") is False:
+            word, style = "выключена", "dim"
         name = plain(r.get("title")) or plain(r.get("page_id") or r.get("page"))
         page = Text((f"{r['number']}. " if r.get("number") else "") + name)
         if r.get("network"):
-            page.append(f"  {_network(r['network'])} {plain(r.get('page_id'))}".rstrip(), style="dim")
+            id = plain(r.get("page_id"))
+            page.append(f"  {_network(r['network'])} {id if id != name else ''}".rstrip(), style="dim")
         if r.get("problem"):
             code = f" (код {plain(r['code'])})" if r.get("code") else ""
             told = f"{name}: {plain(r['problem'], 400)}{code}"

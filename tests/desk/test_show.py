@@ -172,7 +172,7 @@ def test_pages_show_gap_outcome_and_delay():
     for part in (
         "частично 120 100 20 1 мин 24.11 12:00",
         "введите код с картинки (код 14)",
-        "ещё не опрашивалась ? ? ?",
+        "не собиралась ? ? ?",
         "не было",
     ):
         assert part in text, part
