@@ -81,7 +81,7 @@ def _lines(found: Status, zone: str) -> Iterator[tuple[str, str]]:
     yield (
         "База",
         f"{'SQLite' if d.dialect == 'sqlite' else 'PostgreSQL'} {d.version}, схема {d.schema}, {_size(d.size)}, "
-        f"событий {d.events}",
+        f"{f'последнее событие № {d.events}' if d.events else 'событий нет'}",
     )
     yield "Копия базы", "не было" if d.backup_at is None else f"{when(d.backup_at, zone)}, {ago(d.backup_at)}"
     yield "Календарь", "не известен" if found.calendar is None else f"переносы дней известны по {found.calendar} год"

@@ -371,8 +371,8 @@ def publish_to_all(
     case, text = _shared(store, settings, message)
     if speaks_to(text, message["author"]["name"]):
         raise Refused(
-            f"сообщение {id}: ответ обращён к его автору по имени, а уйдёт всем; уберите имя (queue rework) или "
-            "разместите его только здесь"
+            f"сообщение {id}: ответ обращён к его автору по имени, а уйдёт всем; уберите имя (queue rework, "
+            "в новом проекте --set 'обращение=Здравствуйте!') или разместите его только здесь"
         )
     if message["status"] == "approved":
         yield publish(store, settings, outlet, id, by=by, version=version, clock=clock)

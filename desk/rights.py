@@ -94,7 +94,8 @@ def permit(actor: Actor, action: str, divisions: Iterable[str | None] = ()) -> P
     ]
     if good:
         return Permission(True, actor.id if actor.id in good else good[0])
-    who = " или ".join(ROLE_NAMES[r] for r in ROLES if r in wanted)
+    *others, last = (ROLE_NAMES[r] for r in ROLES if r in wanted)
+    who = f"{', '.join(others)} или {last}" if others else last
     if EXECUTOR in actor.roles and EXECUTOR in wanted:
         turn = f"; сейчас это делает: {', '.join(sorted(mine))}" if mine else ""
         return Permission(False, why=f"это сообщение не вашего подразделения{turn}")
