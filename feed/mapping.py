@@ -53,7 +53,7 @@ def mapping_of(settings: Settings, name: str) -> Columns:
                 where = settings.where("feed", "mappings", i, "columns", title)
                 raise ConfigError(f"{where}: поля {field} нет; есть {', '.join(FIELDS)}")
         return found
-    names = ", ".join(m.name for m in settings.feed.mappings) or "ни одного"
+    names = ", ".join(m.name for m in settings.feed.mappings) or "пока ни одного"
     raise ConfigError(f"формата «{name[:60]}» в feed.mappings нет; есть {names}")
 
 

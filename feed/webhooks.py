@@ -265,5 +265,5 @@ def known(settings: Settings, name: str) -> Webhook:
     for hook in settings.feed.webhooks:
         if hook.name == name:
             return hook
-    names = ", ".join(w.name for w in settings.feed.webhooks) or "ни одного"
+    names = ", ".join(w.name for w in settings.feed.webhooks) or "пока ни одного"
     raise ConfigError(f"вебхука «{name[:60]}» в feed.webhooks нет; есть {names}")
