@@ -26,7 +26,8 @@ def test_it_is_interrupted_cleanly(tmp_path: Path, how: signal.Signals) -> None:
         stderr=subprocess.STDOUT,
         env=environment,
         text=True,
-    )
+        preexec_fn=lambda: [signal.signal(s, signal.SIG_DFL) for s in (signal.SIGINT, signal.SIGHUP)],
+    )  # as from a terminal, however these tests were started
     try:
         assert demo.stdout is not None
         said = ""
