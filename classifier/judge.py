@@ -83,7 +83,7 @@ _LEZGIAN_WORDS = frozenset(
 )
 _MAX_QUOTE = 60
 LETTER = 30  # tokens: a longer text is a letter; there an emergency must also sound like one
-ALARM_AT = 0.8
+ALARM_AT = 0.9
 """From this probability on the model raises an emergency that no rule sees: below it, everyday texts fire too."""
 SURE_GROUP = 0.7  # from this confidence on the learnt group of an emergency stands, not the group of its kind
 REQUIRED_OF_TOPIC = 0.2  # a text on a topic of the administration needs less to be taken as a message to it
