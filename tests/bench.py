@@ -81,13 +81,14 @@ class _Canned(requests.adapters.BaseAdapter):
 def pipeline(comments: int = 50_000) -> Iterator[str]:
     """From the bytes of VK's answers to committed rows: parsing, mapping, paging, judging, landing.
 
-    "two processes": two runs at once on one SQLite file, each with a page of its own, as two cron jobs would.
+    "two processes": two runs at once on one SQLite file, each with half of the comments, on pages of its own, as two
+    cron jobs would.
     """
     from cli import make_judge
 
     os.environ["VK_TOKEN"] = TOKEN
-    world = generate(7, pages=2, posts=200, comments=comments, depth=3)
-    bench = _Pipeline(list(world.pages), _Canned(VkFace(world)))
+    world = generate(7, pages=8, posts=200, comments=comments, depth=3)
+    bench = _Pipeline(halves(world), _Canned(VkFace(world)))
     judge = make_judge(bench.settings("sqlite://"))[0]
     for warm in (_blank, judge):
         bench.run(warm)  # the first round fills the caches
@@ -95,15 +96,25 @@ def pipeline(comments: int = 50_000) -> Iterator[str]:
     for _ in range(ROUNDS):
         found["no classifier"].append(bench.run(_blank))
         found["classifier"].append(bench.run(judge))
-        found["classifier, two processes"].append(bench.run(judge, processes=2))
+        found["classifier, two processes"].append(bench.run(judge, apart=True))
     yield f"page JSON -> committed row, SQLite, {bench.total} comments, batches of 500, {ROUNDS} rounds"
     for name, rates in found.items():
         yield f"  {name}: median {statistics.median(rates):,.0f} comments/s ({min(rates):,.0f} – {max(rates):,.0f})"
 
 
+def halves(world: Any) -> tuple[list[str], list[str]]:
+    """The pages in two parts of about the same number of comments."""
+    size = {id_: sum(len(post.comments) for post in page.posts.values()) for id_, page in world.pages.items()}
+    parts: tuple[list[str], list[str]] = ([], [])
+    for id_ in sorted(size, key=lambda i: -size[i]):
+        min(parts, key=lambda part: sum(size[i] for i in part)).append(id_)
+    return parts
+
+
 class _Pipeline:
-    def __init__(self, pages: list[str], canned: _Canned) -> None:
-        self.pages = pages
+    def __init__(self, parts: tuple[list[str], ...], canned: _Canned) -> None:
+        self.parts = parts
+        self.pages = [page for part in parts for page in part]
         self.canned = canned
         self.total = 0
 
@@ -121,16 +132,16 @@ class _Pipeline:
         with Store.open(url) as store:
             Poller(store, settings, judge, collector).run(Options())
 
-    def run(self, judge: Any, processes: int = 1) -> float:
-        """Comments a second, by the clock on the wall."""
+    def run(self, judge: Any, *, apart: bool = False) -> float:
+        """Comments a second, by the clock on the wall; `apart`: each part of the pages in a process of its own."""
         with tempfile.TemporaryDirectory(prefix="otklik-bench-") as folder:
             url = f"sqlite:///{folder}/otklik.db"
             Store.open(url).close()
             started = time.perf_counter()
-            if processes == 1:
+            if not apart:
                 self._collect(url, judge, self.pages)
             else:
-                children = [os.fork() or self._child(url, judge, self.pages[n::processes]) for n in range(processes)]
+                children = [os.fork() or self._child(url, judge, part) for part in self.parts]
                 for pid in children:
                     os.waitpid(pid, 0)
             spent = time.perf_counter() - started

@@ -423,7 +423,7 @@ def test_the_commands_and_what_they_refuse(worked, tmp_path, capfd):
         found = run(worked, tmp_path, capfd, *argv)
         assert found[0] == code and words in found[1] and found[1].count("\n") == 1, found
     code, told = run(worked, tmp_path, capfd, "month", "2026-10", "-o", out, by="z")
-    assert (code, told) == (2, "otklik: этого z не может: это делает глава или куратор или администратор\n")
+    assert (code, told) == (2, "otklik: этого z не может: это делает глава, куратор или администратор\n")
     assert {p: p.read_bytes() for p in (tmp_path / "new" / "folder").iterdir()} == before
     assert run(worked, tmp_path, capfd, "month", "2026-10", "-o", out, "--format", "html", "--force")[0] == 0
 
