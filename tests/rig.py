@@ -231,6 +231,8 @@ def forked(*argv: str, cwd: Path, env: Mapping[str, str]) -> tuple[int, bytes, b
                 sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115
                 sys.stdout, sys.stderr = (open(n, "w", encoding="utf-8", buffering=1) for n in (1, 2))  # noqa: SIM115
                 logging.getLogger().handlers.clear()
+                for name in list(logging.root.manager.loggerDict):  # what other tests of this process silenced
+                    logging.getLogger(name).setLevel(logging.NOTSET)
                 code = cli.run(list(argv))
                 sys.stdout.flush()
             finally:
