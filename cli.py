@@ -9,9 +9,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
-from datetime import datetime
-from functools import partial
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,10 +58,9 @@ if TYPE_CHECKING:
 
     from collectors.outlet import Outlet
     from collectors.poll import Judge
-    from collectors.report import Progress
+    from collectors.report import Report
     from settings import Settings
     from store import Store
-    from store.values import Comment, Judged, PageRef
 
 app = command_group("otklik: отклики жителей под официальными страницами — в очередь, в срок, без потерь.")
 pages_app = command_group("Страницы: что собрано, чего не хватает, когда.", bare=True)
@@ -155,175 +152,23 @@ def _configure_logging(level: int, form: str = "text") -> None:
 
 
 def make_judge(settings: Settings) -> tuple[Judge, Any]:
-    """The poll loop's judge (classifier + clocks) and the classifier itself, loaded."""
-    import classifier
+    """`running.judging.make_judge`, loaded when first needed."""
+    from running.judging import make_judge as made
 
-    judge = classifier.load_for(settings)
-    _spare_the_collector_of_garbage()
-    return judge_with(judge, settings), judge
-
-
-def _spare_the_collector_of_garbage() -> None:
-    """Dictionaries of words live as long as the program: looking for cycles among them again and again took a fifth of
-    the time. Batches leave hardly any cycles, so the search is rarer, too."""
-    import gc
-
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    return made(settings)
 
 
 def judge_with(judge: Any, settings: Settings) -> Judge:
-    """The poll loop's judge: `judge` (a classifier) says what residents' comments are, the desk when they are due."""
-    from classifier.contract import Text
-    from desk.deadlines import clocks
-    from store.values import Judged
+    from running.judging import judge_with as made
 
-    def judged(page: PageRef, comments: Sequence[Comment], now: datetime) -> list[Judged]:
-        residents = [c for c in comments if not c.own]
-        texts = [Text(c.text, c.external_id, page.title, tuple(a.kind for a in c.attachments)) for c in residents]
-        found = _assess(judge, texts)
-        by_id = {c.external_id: a for c, a in zip(residents, found, strict=True)}
-        return [
-            Judged(c, a := by_id.get(c.external_id), clocks(c, a, settings, now) if a is not None else {})
-            for c in comments
-        ]
-
-    return judged
+    return made(judge, settings)
 
 
-def _assess(judge: Any, texts: Sequence[Any]) -> list[Any]:
-    """An assessment for each text, None where the classifier fails; one text never spoils the others.
+def run_collect(store: Store, settings: Settings, **how: Any) -> Report:
+    """One whole run; what it says of itself goes to stderr."""
+    from running.collecting import run_collect as run_all
 
-    What it fails on lands all the same, and the next run takes it up (design, "The way of the data", 2).
-    """
-    import logging
-
-    try:
-        return judge.assess_many(texts)
-    except Exception as e:
-        log = logging.getLogger("otklik")
-        log.error("the classifier failed on %d texts: %s", len(texts), type(e).__name__)
-        log.debug("the classifier failed", exc_info=True)
-    return [found for text in texts for found in _assess(judge, [text])] if len(texts) > 1 else [None] * len(texts)
-
-
-def _take_up_unassessed(store: Store, settings: Settings, judge: Any) -> int:
-    """Judge what an earlier run landed unassessed; returns how many. A text that can't be judged holds up no other."""
-    from classifier.contract import Text
-    from desk.deadlines import clocks_from
-
-    total, after = 0, "0"
-    while waiting := store.unassessed(settings.collect.batch, after):
-        after = waiting[-1].message_id
-        found = _assess(judge, [Text(w.text, w.message_id, w.page, tuple(w.attachments)) for w in waiting])
-        now = utc_now()
-        done = [
-            (w.message_id, a, clocks_from(w.collected_at, a, settings))
-            for w, a in zip(waiting, found, strict=True)
-            if a is not None
-        ]
-        if done:
-            store.assess(done, now)
-            total += len(done)
-    return total
-
-
-def run_collect(
-    store: Store,
-    settings: Settings,
-    *,
-    only: Sequence[str] = (),
-    since: datetime | None = None,
-    full: bool = False,
-    progress: Progress | None = None,
-    judges: tuple[Judge, Any] | None = None,
-    stop: Any = None,
-) -> Any:
-    """One whole run: judge what waits, collect, deliver alerts. Returns the `Report`.
-
-    `judges`: what `make_judge` gave, when the caller has loaded it already. `stop`: an event that ends the run tidily.
-    """
-    from collectors import make
-    from collectors.poll import Options, Poller
-    from desk.alerts import Deliverer
-
-    judged, judge = judges or make_judge(settings)
-    deliverer = Deliverer(store, settings)
-    deliverer.start()
-    try:
-        _take_up_unassessed(store, settings, judge)
-        deliverer.poke()
-        _lift_blocks(store, settings)
-        poller = Poller(
-            store,
-            settings,
-            judged,
-            lambda name: make(settings, name, store, stop=stop),
-            stop=stop,
-            on_alerts=deliverer.poke,
-            progress=progress,
-        )
-        report = poller.run(Options(tuple(only), since, full))
-        if _watch_activity(store, settings):
-            deliverer.poke()
-        if not report.interrupted:
-            _go_on_publishing(store, settings, stop)
-        _sweep_some(store, settings)
-    finally:
-        deliverer.finish(wait_s=settings.alerts.timeout)
-    if not report.interrupted:
-        _send_digests(store, settings)
-        _deliver_feed(store, settings, stop)
-    return report
-
-
-def _deliver_feed(store: Store, settings: Settings, stop: Any) -> None:
-    """Webhooks get what is new. What fails here waits for the next run: collecting has done its work."""
-    if not settings.feed.webhooks:
-        return
-    import logging
-
-    from feed.webhooks import deliver
-    from settings import OtklikError
-
-    log = logging.getLogger("otklik.feed")
-    try:
-        for told in deliver(store, settings, now=utc_now, stop=stop.is_set if stop else lambda: False, seconds=60):
-            if told.problem:
-                log.warning("webhook %s: %s", told.name, told.problem)
-    except OtklikError as e:
-        log.warning("webhooks: %s", e)
-
-
-def _go_on_publishing(store: Store, settings: Settings, stop: Any) -> None:
-    """Answers that earlier runs left half-way; what goes wrong there spoils no collecting, the next run goes on."""
-    import logging
-
-    from settings import OtklikError
-
-    try:
-        publish_commands.take_up(store, settings, partial(open_outlet, stop=stop))
-    except OtklikError as e:
-        logging.getLogger("otklik").error("answers under way were not taken up: %s", e)
-    except Exception:
-        logging.getLogger("otklik").exception("taking up answers under way failed")
-
-
-def _lift_blocks(store: Store, settings: Settings) -> None:
-    """End the blockings whose term is over; whatever goes wrong there must not keep comments from being collected."""
-    import logging
-
-    from desk.blocks import lift_due, told
-    from settings import OtklikError
-
-    try:
-        lifted = lift_due(store, settings, utc_now())
-    except OtklikError as e:
-        logging.getLogger("otklik").error("blockings were not ended: %s", e)
-        return
-    if lifted:
-        say(told(lifted))
+    return run_all(store, settings, say=say, now=utc_now, **how)
 
 
 @desk_commands.alerts.command("spikes")
@@ -337,36 +182,6 @@ def alerts_spikes(as_json: Json = False) -> None:
     with state.store() as store:
         found = overview(store, state.settings, utc_now(), titles())
     emit(found) if as_json else console().print(shown(found, state.zone))
-
-
-def _watch_activity(store: Store, settings: Settings) -> list[str]:
-    """Raised social activity, looked for after a collecting; what goes wrong there spoils no collecting."""
-    import logging
-
-    from classifier.names import titles
-    from desk.spikes import watch
-    from settings import OtklikError, scrub
-
-    try:
-        return watch(store, settings, utc_now(), titles())
-    except OtklikError as e:
-        logging.getLogger("otklik.alerts").error("the watch for raised activity: %s", scrub(str(e)))
-    except Exception:
-        logging.getLogger("otklik.alerts").exception("the watch for raised activity failed")
-    return []
-
-
-def _sweep_some(store: Store, settings: Settings) -> None:
-    """A small step of the retention rule; it too must not keep comments from being collected."""
-    import logging
-
-    from desk.privacy import terms_of
-    from settings import OtklikError
-
-    try:
-        store.sweep_some(terms_of(settings), utc_now())
-    except OtklikError as e:
-        logging.getLogger("otklik").error("what is kept too long was not erased: %s", e)
 
 
 @app.command()
@@ -934,27 +749,6 @@ def digest(
     desk_commands.send_digests(titles(), division=division, now=now, dry_run=dry_run, by=by, as_json=as_json)
 
 
-def _send_digests(store: Store, settings: Settings) -> None:
-    """The digests whose time has come; what goes wrong there is no failure of collecting."""
-    import logging
-
-    if not any(d.notify for d in settings.divisions):
-        return
-    from classifier.names import titles
-    from desk.digest import send_due
-    from settings import OtklikError
-
-    log = logging.getLogger("otklik")
-    try:
-        for sent in send_due(store, settings, titles(), utc_now()):
-            if sent.error:
-                log.warning(
-                    "the digest of %s was not delivered through %s: %s", sent.division, sent.channel, sent.error
-                )
-    except OtklikError as e:
-        log.error("digests were not sent: %s", e)
-
-
 @app.command()
 def topics(as_json: Json = False) -> None:
     """Темы и группы тем: их id и названия."""
@@ -1052,14 +846,11 @@ def _titles() -> dict[str, str]:
 report_commands.titles = _titles
 
 
-@contextmanager
-def open_outlet(settings: Settings, store: Store, stop: Any = None) -> Iterator[Outlet]:
+def open_outlet(settings: Settings, store: Store, stop: Any = None) -> AbstractContextManager[Outlet]:
     """The way of the desk's answers into the networks."""
-    from collectors import make
-    from collectors.outlet import Outlet
+    from running.steps import open_outlet as opened
 
-    with Outlet(settings, lambda name: make(settings, name, store, stop=stop)) as outlet:
-        yield outlet
+    return opened(settings, store, stop)
 
 
 publish_commands.add_to(queue_app, open_outlet)

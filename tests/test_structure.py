@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("collectors", "classifier", "desk", "feed", "emulator", "store")
+ROOMS = ("collectors", "classifier", "desk", "feed", "emulator", "store", "running")
 ALLOWED: dict[str, set[str]] = {
     "settings": set(),
     "console": {"settings", "store"},
@@ -21,7 +21,8 @@ ALLOWED: dict[str, set[str]] = {
     "desk": {"desk", "store", "settings"},
     "feed": {"feed", "store", "settings"},
     "emulator": {"emulator", "store", "settings"},
-    "cli": {"cli", "collectors", "classifier", "desk", "feed", "emulator", "store", "settings", "console"},
+    "running": {"running", "collectors", "classifier", "desk", "feed", "store", "settings"},
+    "cli": {"cli", "running", "collectors", "classifier", "desk", "feed", "emulator", "store", "settings", "console"},
 }
 SQL = {"sqlalchemy", "sqlmodel", "sqlite3", "psycopg", "alembic"}
 HEAVY = (

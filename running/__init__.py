@@ -1,0 +1,1 @@
+"""How a run is put together: what `collect` and `worker` do beside collecting is one list (`steps.py`)."""
