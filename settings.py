@@ -914,6 +914,35 @@ class Webhook(FeedScope):
     enabled: bool = True
 
 
+_BROKER = r"(nats|nats\+tls|kafka|kafka\+tls)://([^\s/?#@]+@)?[A-Za-z0-9_.\-\[\]:,]+/?"
+
+
+class Broker(FeedScope):
+    """A NATS JetStream or a Kafka that gets the events. `url`: nats://, nats+tls://, kafka:// or kafka+tls://, with
+    USER:PASSWORD@ before the hosts if need be. `topic`: Kafka's topic, or the beginning of NATS's subjects and, in
+    capitals, its stream."""
+
+    name: FeedName
+    url: Secret
+    topic: str = Field(default="otklik", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")
+    types: list[Name] = []
+    enabled: bool = True
+
+    @property
+    def key(self) -> str:
+        """Under what name the store keeps its place in the log; no webhook can be called so."""
+        return f"broker:{self.name}"
+
+    def address(self) -> str:
+        """The address. Raises ConfigError when it isn't one; the address itself is not told."""
+        url = self.url.reveal()
+        if not re.fullmatch(_BROKER, url):
+            raise self.url._error(
+                "нужен адрес nats://узел:4222 или kafka://узел:9092 (с шифрованием nats+tls://, kafka+tls://)"
+            )
+        return url
+
+
 class Mapping(_Section):
     """How another system's file of incidents looks. `columns`: its heading -> our field, in order; `ours`, `theirs`:
     the columns of the ids in what it sends back."""
@@ -931,6 +960,7 @@ class Feed(_Section):
 
     tokens: list[FeedToken] = []
     webhooks: list[Webhook] = []
+    brokers: list[Broker] = []
     mappings: list[Mapping] = []
     loopback: bool = False
     timeout: Seconds = 20.0
@@ -1230,7 +1260,8 @@ def _check_feed(settings: Settings, source: Source) -> None:
     """Names are unique; a misspelt division would be a reader that never gets anything."""
     known = {d.id for d in settings.divisions}
     feed = settings.feed
-    for kind, readers in (("tokens", feed.tokens), ("webhooks", feed.webhooks), ("mappings", feed.mappings)):
+    of_kinds = {"tokens": feed.tokens, "webhooks": feed.webhooks, "brokers": feed.brokers, "mappings": feed.mappings}
+    for kind, readers in of_kinds.items():
         names: list[str] = []
         for i, reader in enumerate(readers):
             path = ("feed", kind, i)

@@ -201,7 +201,12 @@ def _of_work(health: Health, settings: Settings, now: datetime) -> Iterator[Prob
 
 def _of_webhooks(health: Health, settings: Settings, now: datetime) -> Iterator[Problem]:
     wanted = {w.name for w in settings.feed.webhooks if w.enabled}
+    brokers = {b.key: b.name for b in settings.feed.brokers if b.enabled}
     for hook in health.webhooks:
+        if hook.name in brokers and _over(age := _age(hook.oldest_tried_at, now), settings.status.webhook_delay):
+            yield Problem(
+                "broker_delay", f"брокер {brokers[hook.name]} не получает события уже {span(age)}; otklik feed deliver"
+            )
         if hook.name not in wanted:
             continue
         if hook.disabled:

@@ -73,6 +73,9 @@ def _lines(found: Status, zone: str) -> Iterator[tuple[str, str]]:
     old = "" if p.oldest_underway_at is None else f", старший {ago(p.oldest_underway_at)}"
     yield "Ответы", f"согласовано и не размещено {_n(p.approved)}; на пути в сеть {_n(p.underway)}{old}"
     for hook in health.webhooks:
+        if hook.name.startswith("broker:"):
+            yield f"Брокер {plain(hook.name.partition(':')[2])}", f"впереди {hook.behind}"
+            continue
         old = "" if hook.oldest_tried_at is None else f", первое пробуется {span(now - hook.oldest_tried_at)}"
         off = "; выключен" if hook.disabled else ""
         told = f"впереди {hook.behind}, ждут {_n(hook.waiting)}{old}; оставлено {_n(hook.dead)}{off}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console import MANY, Json, command_group, current, emit, finish, open_input, say, stop_on_signals, utc_now
-from feed import incident_commands
+from feed import broker_commands, incident_commands
 
 if TYPE_CHECKING:
     from feed.scope import View
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = command_group("Лента событий для других систем.")
 hooks = command_group("Вебхуки: куда отправляются события, сколько ждёт, что не доставлено.", bare=True)
 app.add_typer(hooks, name="webhooks")
+app.add_typer(broker_commands.app, name="brokers")
 app.add_typer(incident_commands.app, name="incidents")
 
 
@@ -48,31 +49,39 @@ def feed_schema(type: Annotated[str | None, typer.Argument(help="Тип собы
 @app.command("deliver")
 def feed_deliver(
     webhook: Annotated[str | None, typer.Option("--webhook", help="Только этот вебхук.")] = None,
+    broker: Annotated[str | None, typer.Option("--broker", help="Только этот брокер.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Отправить события вебхукам (для cron; делает и collect)."""
+    """Отправить события вебхукам и брокерам (для cron; делает и collect)."""
     from dataclasses import asdict
 
-    from feed.webhooks import deliver, known
+    from feed import brokers, webhooks
 
     state = current()
+    feed = state.settings.feed
     if webhook is not None:
-        known(state.settings, webhook)
+        webhooks.known(state.settings, webhook)
+    if broker is not None:
+        brokers.known(state.settings, broker)
+    told: list[Outcome] = []
     with stop_on_signals() as stop, state.store() as store:
-        told = deliver(store, state.settings, now=utc_now, only=webhook, stop=stop.is_set)
+        for way, only, other in ((webhooks, webhook, broker), (brokers, broker, webhook)):
+            if only is not None or other is None:
+                told += way.deliver(store, state.settings, now=utc_now, only=only, stop=stop.is_set)
     if as_json:
         emit([asdict(o) for o in told])
     else:
         for outcome in told:
             say(outcome_line(outcome))
-        if not told:
-            say("в feed.webhooks нет ни одного включённого вебхука (docs/feed.md)")
-    finish(5 if stop.is_set() else 1 if any(o.problem or o.failed for o in told) else 0)
+        if not any(way.enabled for way in (*feed.webhooks, *feed.brokers)):
+            say("в feed.webhooks и feed.brokers нет ничего включённого (docs/feed.md)")
+    finish(5 if stop.is_set() else 1 if any(o.problem or o.failed or o.lost for o in told) else 0)
 
 
 def outcome_line(o: Outcome) -> str:
-    """How a webhook's delivery went, one Russian line."""
+    """How a webhook's or a broker's delivery went, one Russian line."""
     line = f"{o.name}: отправлено {o.sent}, не удалось {o.failed}, ждёт {o.waiting}"
+    line += f", стёрто по сроку хранения и не отправлено {o.lost}" if o.lost else ""
     return line + (f", больше не повторяется {o.dead}" if o.dead else "") + (f"; {o.problem}" if o.problem else "")
 
 
@@ -153,10 +162,10 @@ def _view(name: str | None) -> View:
     for token in feed.tokens:
         if token.name == name:
             return View.of(token)
-    for hook in feed.webhooks:
-        if hook.name == name:
-            return View.of(hook, hook.types)
-    raise ConfigError(f"читателя «{name[:60]}» нет ни в feed.tokens, ни в feed.webhooks")
+    for way in (*feed.webhooks, *feed.brokers):
+        if way.name == name:
+            return View.of(way, way.types)
+    raise ConfigError(f"читателя «{name[:60]}» нет ни в feed.tokens, ни в feed.webhooks, ни в feed.brokers")
 
 
 As = Annotated[str | None, typer.Option("--as", help="Так, как это видит читатель из feed.tokens или feed.webhooks.")]

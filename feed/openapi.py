@@ -75,6 +75,9 @@ def document() -> Doc:
     events = {
         "application/json": {"schema": {"$ref": "#/components/schemas/Page"}},
         "application/x-ndjson": {"schema": {"type": "string"}},
+        "application/cloudevents-batch+json": {
+            "schema": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}}
+        },
     }
     atom = {"application/atom+xml": {"schema": {"type": "string"}}}
     entries = _query("limit", "At most so many", _whole(1, 200, 50))
@@ -99,7 +102,11 @@ def document() -> Doc:
                     some,
                     _query("wait", "When there is nothing, wait so many seconds for it", _whole(0, LONGEST_WAIT, 0)),
                     _TYPES,
-                    _query("format", "Else by the Accept header; JSON", {"type": "string", "enum": ["json", "ndjson"]}),
+                    _query(
+                        "format",
+                        "Else by the Accept header; JSON",
+                        {"type": "string", "enum": ["json", "ndjson", "cloudevents"]},
+                    ),
                     _KNOWN,
                 ],
                 (409, 410),

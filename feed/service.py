@@ -47,6 +47,8 @@ _FAILURES = 30
 """Wrong keys a minute from one address before it is told to wait."""
 _AFTER = query.number(0, 2**63 - 1)
 _NDJSON, _JSON, _SSE = "application/x-ndjson", "application/json", "text/event-stream"
+_BATCH = "application/cloudevents-batch+json"
+"""CloudEvents' JSON batch format (https://github.com/cloudevents/spec, JSON format 1.0, section 4)."""
 Answer = Callable[[Request, Reader], Awaitable[Response]]
 
 
@@ -143,10 +145,10 @@ class Service:
             limit=query.number(1, MOST),
             wait=query.number(0, LONGEST_WAIT),
             types=query.types,
-            format=query.one_of("json", "ndjson"),
+            format=query.one_of("json", "ndjson", "cloudevents"),
         )
         accept = request.headers.get("accept", "")
-        kind = asked.get("format") or ("ndjson" if _NDJSON in accept else "json")
+        kind = asked.get("format") or ("ndjson" if _NDJSON in accept else "cloudevents" if _BATCH in accept else "json")
         view = replace(reader.view, types=asked.get("types", frozenset()))
         read = partial(page, self.store, view, limit=asked.get("limit", LIMIT))
         found = await run_in_threadpool(read, asked.get("after", 0))
@@ -157,6 +159,8 @@ class Service:
         if kind == "ndjson":
             return _cached(request, b"".join(found.lines), _NDJSON, headers)
         parts = b",".join(line.rstrip(b"\n") for line in found.lines)
+        if kind == "cloudevents":
+            return _cached(request, b"[%b]" % parts, _BATCH, headers)
         more = b"true" if found.more else b"false"
         text = b'{"events":[%b],"next":%d,"more":%b}' % (parts, found.next, more)
         return _cached(request, text, _JSON, headers)

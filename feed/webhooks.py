@@ -42,13 +42,15 @@ class Post(Protocol):
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run did for one webhook. `problem`: why it stopped, a Russian phrase."""
+    """What a run did for one webhook or broker. `lost`: events that the retention rule removed before they were looked
+    at. `problem`: why it stopped, a Russian phrase."""
 
     name: str
     sent: int = 0
     failed: int = 0
     dead: int = 0
     waiting: int = 0
+    lost: int = 0
     problem: str | None = None
 
 
@@ -174,6 +176,7 @@ class _Run:
         """Take up the next events of the log, unless enough of them wait already."""
         if self.store.hook_waiting(self.hook.name) >= _WAITING:
             return cursor, False
+        self.told.lost += max(0, self.store.first_seq() - 1 - cursor)
         found, last = [], cursor
         import orjson
 

@@ -154,6 +154,16 @@ def _webhooks(work: Work) -> None:
             logging.getLogger("otklik.feed").warning("webhook %s: %s", told.name, told.problem)
 
 
+def _brokers(work: Work) -> None:
+    if not work.settings.feed.brokers:
+        return
+    from feed.brokers import deliver
+
+    for told in deliver(work.store, work.settings, now=work.now, stop=work.stopping, seconds=60):
+        if told.problem:
+            logging.getLogger("otklik.feed").warning("broker %s: %s", told.name, told.problem)
+
+
 STEPS = (
     Step("unassessed", When.before, 60, "judging what was left unassessed failed", _unassessed),
     Step("alerts", When.beside, 10, "alerts were not delivered", _alerts),
@@ -163,4 +173,5 @@ STEPS = (
     Step("retention", When.after, 300, "what is kept too long was not erased", _retention),
     Step("digests", When.last, 60, "digests were not sent", _digests, stopped_too=False),
     Step("webhooks", When.last, 10, "webhooks were not delivered", _webhooks, stopped_too=False),
+    Step("brokers", When.last, 10, "brokers did not get the events", _brokers, stopped_too=False),
 )

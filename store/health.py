@@ -27,6 +27,7 @@ from store.tables import (
     WAITING,
     alerts,
     counters,
+    events,
     hook_events,
     hooks,
     instant,
@@ -264,6 +265,9 @@ def _webhooks(conn: Any) -> tuple[HookFacts, ...]:
         tried = [r.first_at for r in rows if r.dead_at is None and r.first_at is not None]
         dead = sum(r.dead_at is not None for r in rows)
         behind, off = max(0, last - hook.cursor), hook.disabled_at is not None
+        if behind and hook.name.startswith("broker:"):  # a broker has no list of its own: what is behind it, waits
+            first = select(events.c.time).where(events.c.seq > hook.cursor).order_by(events.c.seq).limit(1)
+            tried = conn.execute(first).scalars().all()
         found.append(HookFacts(hook.name, behind, len(rows) - dead, dead, min(tried, default=None), off))
     return tuple(found)
 

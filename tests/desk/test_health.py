@@ -123,6 +123,14 @@ def test_what_is_watched_is_set_in_the_configuration() -> None:
         parse("status: {page_lag: soon}\n")
 
 
+def test_a_broker_that_gets_nothing_is_told_while_it_is_wanted() -> None:
+    text = "feed: {brokers: [{name: bus, url: 'nats://x'}]}\n"
+    late = replace(good(), webhooks=(HookFacts("broker:bus", 5, 0, 0, NOW - 2 * HOUR, False),))
+    assert codes(weighed(late, text=text)) == ["broker_delay"]
+    assert codes(weighed(replace(late, webhooks=(HookFacts("broker:bus", 5, 0, 0, NOW, False),)), text=text)) == []
+    assert codes(weighed(late)) == []
+
+
 def test_webhooks_count_while_they_are_wanted() -> None:
     hook = '{name: crm, url: "https://x.example.ru/", secrets: ["whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"]}'
     text = f"feed: {{webhooks: [{hook}]}}\n"

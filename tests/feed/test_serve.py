@@ -107,6 +107,11 @@ def test_following_by_cursor_gives_exactly_the_log(full, port):
                     break
         assert got == [json.loads(line) for line in expected]
     with client(port) as http:
+        batch = http.get("/v1/events", headers={"Accept": "application/cloudevents-batch+json"})
+        assert batch.headers["content-type"] == "application/cloudevents-batch+json"
+        assert (
+            batch.json() == http.get("/v1/events").json()["events"] == http.get("/v1/events?format=cloudevents").json()
+        )
         by_accept = http.get("/v1/events", headers={"Accept": "application/x-ndjson"})
         assert by_accept.content == b"".join(expected)
 
