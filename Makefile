@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak bench lint format transcript schema regulation licences lock hour day networks clean
+.PHONY: demo test soak bench lint format transcript schema regulation licences lock audit hour day networks clean
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -56,6 +56,11 @@ lock:
 	test -x $(LOCK)/bin/pip-compile || { $(PYTHON) -m venv $(LOCK) && $(LOCK)/bin/pip install --quiet pip-tools; }
 	$(LOCK)/bin/pip-compile --quiet --upgrade --no-header --no-annotate --strip-extras --no-emit-index-url \
 		--no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
+
+# ADVISORIES: the dump of the ecosystem PyPI from osv.dev, fetched before; needs no network.
+ADVISORIES ?= all.zip
+audit: $(VENV)/.tests
+	$(BIN)/python -m tests.advisories $(ADVISORIES)
 
 hour: $(VENV)/.tests
 	$(BIN)/python -m tests.hour_page

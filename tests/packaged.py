@@ -27,7 +27,7 @@ def _environment(folder: Path, *packages: str | Path) -> tuple[Path, str]:
 
 def problems(folder: Path) -> list[str]:
     """What is wrong with the program as it is handed over."""
-    builder, wrong = _environment(folder / "builder", "hatchling")
+    builder, wrong = _environment(folder / "builder", "hatchling", "hatch-vcs")
     if wrong:
         return [f"hatchling: {wrong}"]
     built = _run(builder / "python", "-m", "hatchling", "build", "-d", folder / "dist", cwd=ROOT)
