@@ -234,15 +234,12 @@ def _print(model: str, sets: Sequence[Any], against: Sequence[Any]) -> None:
 
 def _write(path: str, text: str) -> None:
     """A whole file or the one that was there before."""
-    import os
-
     from settings import ConfigError, os_problem
+    from wholefile import whole_file
 
-    aside = f"{path}.partial"
     try:
-        with open(aside, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(aside, path)
+        with whole_file(path, mode=None) as file:
+            file.write(text.encode())
     except OSError as e:
         raise ConfigError(f"{path}: файл не записать ({os_problem(e)}); проверьте путь и права") from None
 

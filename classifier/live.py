@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from settings import LOCKED, ConfigError, OtklikError, Settings, os_problem
+from wholefile import sync, whole_file
 
 if TYPE_CHECKING:
     from classifier.judge import RoomJudge
@@ -170,7 +171,7 @@ class Models:
                 raise OtklikError(
                     f"{self.folder}: другая команда уже меняет модели; подождите её конца и повторите", exit_code=LOCKED
                 ) from None
-            for left in self.folder.glob(f"{_ASIDE}*"):
+            for left in (*self.folder.glob(f"{_ASIDE}*"), *self.folder.glob(f".{_POINTER}.*")):
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
             yield
 
@@ -184,28 +185,22 @@ class Models:
         with _told(self.folder):
             save(arrays, meta, aside)
             for file in (*aside.iterdir(), aside):
-                _sync(file)
+                sync(file)
             if target.exists():
                 if _look(target)[1]:
                     shutil.rmtree(aside)
                     return name
                 os.replace(target, self.folder / f"{_ASIDE}{uuid.uuid4().hex}")  # damaged: it is mended
             os.replace(aside, target)
-            _sync(self.folder)
+            sync(self.folder)
         return name
 
     def go_live(self, name: str, what: str = "live", *, tried: bool = False, **more: Any) -> None:
         """Let `name` run from now on. To be called inside `changing`. `tried`: it has judged texts just now."""
         if not tried:
             self.judge(name=name)  # nothing damaged is put live
-        aside = self.folder / f"{_ASIDE}{uuid.uuid4().hex}"
-        with _told(self.folder):
-            with aside.open("w", encoding="ascii") as file:
-                file.write(name + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, self.folder / _POINTER)
-            _sync(self.folder)
+        with _told(self.folder), whole_file(self.folder / _POINTER, mode=None) as file:
+            file.write(f"{name}\n".encode("ascii"))
         self.note(what, name, **more)
 
     def before(self) -> str:
@@ -316,11 +311,3 @@ def _told(folder: Path) -> Iterator[None]:
         yield
     except OSError as e:
         raise ConfigError(f"{folder}: не записать модель ({os_problem(e)}); проверьте права и место на диске") from None
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -6,12 +6,11 @@ Labels are networks and ids of pages; no title, no word of a message, no secret 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from settings import ConfigError, os_problem
+from wholefile import whole_file
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -155,14 +154,8 @@ def exposition(found: Status) -> bytes:
 
 def write(found: Status, path: str) -> None:
     """Replace the file `path` at once, readable by all: node_exporter never sees half of it."""
-    target = Path(path)
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")  # node_exporter reads *.prom only
     try:
-        try:
-            scratch.write_bytes(exposition(found))
-            scratch.chmod(0o644)
-            os.replace(scratch, target)
-        finally:
-            scratch.unlink(missing_ok=True)
+        with whole_file(path, mode=0o644) as file:  # its scratch file is no *.prom, so it is not read
+            file.write(exposition(found))
     except OSError as e:
         raise ConfigError(f"{path}: файл не записывается ({os_problem(e)}); проверьте каталог и права") from None

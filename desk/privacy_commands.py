@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -132,21 +131,20 @@ def _write(store: Any, target: Path, mask: Mask, by: str) -> int:
     import orjson
 
     from settings import ConfigError, os_problem
+    from wholefile import whole_file
 
-    aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
     n = 0
+
+    def naming(rename: Callable[[], None]) -> None:
+        store.record(by, "export", {"n": n, "kind": "pseudonymised"}, utc_now(), rename)
+
     try:
-        with os.fdopen(os.open(aside, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:
+        with whole_file(target, naming=naming) as file:
             for line in store.pseudonymised(mask):
                 file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
                 n += 1
-            file.flush()
-            os.fsync(file.fileno())
-        store.record(by, "export", {"n": n, "kind": "pseudonymised"}, utc_now(), lambda: os.replace(aside, target))
     except OSError as e:
         raise ConfigError(f"{target}: файл не записать ({os_problem(e)}); проверьте путь и права") from None
-    finally:
-        aside.unlink(missing_ok=True)
     return n
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
 from settings import USAGE, ConfigError, OtklikError, os_problem
+from wholefile import whole_file
 
 FORMATS = ("ndjson", "csv", "xlsx", "parquet")
 _HEAD = ("seq", "id", "type", "time", "subject")
@@ -45,20 +44,11 @@ def format_of(path: str, asked: str | None) -> str:
 def save(lines: Iterable[bytes], path: str, format_: str) -> int:
     """Write the events; how many. Raises ConfigError, TooLong; an old file stays as it was when anything fails."""
     write = {"ndjson": _ndjson, "csv": _csv, "xlsx": _xlsx, "parquet": _parquet}[format_]
-    target = Path(path)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
-            count = write(lines, out)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(draft, target)
+        with whole_file(path) as out:
+            return write(lines, out)
     except OSError as e:
         raise ConfigError(f"{path}: файл не пишется ({os_problem(e)}); проверьте путь, права и место") from None
-    finally:
-        with suppress(OSError):
-            draft.unlink()
-    return count
 
 
 def row(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from store.db import BUSY_TIMEOUT_S, Database
 from store.errors import Damaged, StoreError, translate
 from store.seals import find_key, hidden_id
 from store.tables import SEQUENCES, Instant, Json, counters, messages, meta, metadata
+from wholefile import sync
 
 RESTORED = "restored"
 """In `meta`: JSON, of each restore so far `last` (event of the backup), `next` (event to come), the old `source`."""
@@ -121,14 +122,9 @@ def _beside(path: Path) -> list[Path]:
 def _put_in_place(scratch: Path, target: Path) -> None:
     """Give the finished file its name, and only then; after a power failure it is whole or not there."""
     try:
-        for path in (scratch, target.parent):
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            if path == scratch:
-                os.replace(scratch, target)
+        sync(scratch)
+        os.replace(scratch, target)
+        sync(target.parent)
     except OSError as e:
         raise StoreError(f"{target}: файл не записывается ({os_problem(e)}); проверьте диск и права") from None
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from desk.reports.blocks import Chart, Document, Map
 from settings import ConfigError, os_problem
+from wholefile import whole_file
 
 FORMATS = ("docx", "xlsx", "html")
 
@@ -87,23 +88,13 @@ def same_zip(data: bytes) -> bytes:
 
 def save(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     """Write every file beside its name first, then give all of them their names. Raises ConfigError."""
-    ready: list[tuple[Path, Path]] = []
     try:
-        mask = os.umask(0)
-        os.umask(mask)
-        for name, data in files.items():
-            handle, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=folder)
-            ready.append((Path(temporary), folder / name))
-            with os.fdopen(handle, "wb") as file:
+        with ExitStack() as ready:
+            for name, data in files.items():
+                file = ready.enter_context(whole_file(folder / name, mode=None))
                 file.write(data)
-                file.flush()
+                file.flush()  # a full disk is met before any of them has its name
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~mask)
-        for temporary_path, target in ready:
-            temporary_path.replace(target)
-        return [target for _, target in ready]
+        return [folder / name for name in files]
     except OSError as e:
         raise ConfigError(f"{folder}: отчёт не записан ({os_problem(e)}); проверьте место и права") from None
-    finally:
-        for temporary_path, _ in ready:
-            temporary_path.unlink(missing_ok=True)

@@ -95,7 +95,7 @@ class Killed(BaseException):
     pass
 
 
-STEPS = ("os.replace", "os.fsync", "classifier.live._sync", "classifier.train.save", "classifier.live.Models.note")
+STEPS = ("os.replace", "os.fsync", "classifier.live.sync", "classifier.train.save", "classifier.live.Models.note")
 
 
 def test_whatever_step_is_the_last_a_whole_model_runs(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
