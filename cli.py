@@ -51,6 +51,7 @@ from desk import (
 )
 from desk import commands as desk_commands
 from feed import commands as feed_commands
+from running import commands as running_commands
 from store import commands as store_commands
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ for _name, _sub in (
     app.add_typer(_sub, name=_name)
 app.command("board")(desk_commands.board)
 app.command("networks")(collector_commands.networks)
+app.command("worker")(running_commands.worker)
 
 
 def _masker() -> Any:

@@ -59,9 +59,12 @@ class State:
     def store(self) -> Iterator[Store]:
         from store import Store
 
-        window = timedelta(seconds=self.settings.classifier.repeat_window)
-        with Store.open(self.store_url, repeat_window=window) as store:
+        with Store.open(self.store_url, repeat_window=self.repeat_window) as store:
             yield store
+
+    @property
+    def repeat_window(self) -> timedelta:
+        return timedelta(seconds=self.settings.classifier.repeat_window)
 
     @property
     def store_url(self) -> str:

@@ -426,8 +426,21 @@ def _page_id(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+class VkCallback(_Section):
+    """A community whose events VK sends to `otklik worker --callback`. `confirmation`: the string that VK wants to see
+    once; `secret`: the secret key of the server (both: community settings, API, Callback API)."""
+
+    group: Annotated[str, BeforeValidator(_page_id), Field(pattern=r"^[1-9][0-9]{0,18}$")]
+    confirmation: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,64}$")]
+    secret: Secret
+
+
 class VkNetwork(Network):
-    pass
+    """`callbacks`, `long_poll`: ways in which workers hear of news earlier than by polling; they change no more than
+    when a page is looked at."""
+
+    callbacks: list[VkCallback] = Field(default=[], max_length=1000)
+    long_poll: bool = False
 
 
 class OkNetwork(Network):
@@ -570,6 +583,22 @@ class Collect(_Section):
     page_every: Seconds = 0.0
     full_every: Seconds = 7 * 86400.0
     deadline: Seconds = 15 * 60.0
+
+
+class Worker(_Section):
+    """`otklik worker`. `pages`: collected at the same time by one process. `every`: how often a page has its turn (or
+    `collect.page_every`, when that is longer). `push_every`: at least so long between two turns of a page whose network
+    sends events. `heartbeat`: a worker is taken for dead after three of them."""
+
+    pages: int = Field(default=2, ge=1, le=32)
+    every: Seconds = 300.0
+    push_every: Seconds = 15.0
+    heartbeat: Annotated[Seconds, Field(ge=1, le=60)] = 10.0
+
+    @property
+    def stalled(self) -> float:
+        """Seconds without a sign of life after which a worker's jobs are given to others."""
+        return 3 * self.heartbeat
 
 
 class Deadlines(_Section):
@@ -1000,6 +1029,7 @@ class Settings(_Section):
     networks: Annotated[dict[Name, Network], BeforeValidator(_networks)] = {}
     pages: list[Page] = []
     collect: Collect = Collect()
+    worker: Worker = Worker()
     classifier: Classifier = Classifier()
     people: list[Person] = []
     divisions: list[Division] = []

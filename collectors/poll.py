@@ -18,6 +18,7 @@ from collectors.buffer import Buffer
 from collectors.contract import CollectError, Collector, Gone, Stopped
 from collectors.pages import choose_pages, page_shares
 from collectors.report import PageResult, Progress, Report, Silent, Tally, add, coverage
+from collectors.turns import by_page, in_turn
 from collectors.visit import Interrupted, Late, Visit
 from settings import ConfigError, OtklikError, SecretError, Settings, logged_about, scrub
 from settings import Page as PageSettings
@@ -32,6 +33,12 @@ Judge = Callable[[PageRef, Sequence[Comment], datetime], list[Judged]]
 """(page, comments, now) -> the same comments judged, in order; one that can't be judged gets `assessment=None`."""
 
 RESOLVE_AGAIN = timedelta(days=1)
+ASK_CLOCK_AGAIN = timedelta(minutes=30)
+PAGE = "page"
+"""What a run of a worker's job for one page is called in the records."""
+
+Offsets = dict[str, tuple[timedelta, datetime]]
+"""Network -> (its clock minus ours, when it was asked): what several runs of one process may share."""
 
 
 class Stop(Protocol):
@@ -61,6 +68,7 @@ class Poller:
         on_alerts: Callable[[], None] = lambda: None,
         progress: Progress | None = None,
         now: Callable[[], datetime] = utcnow,
+        offsets: Offsets | None = None,
     ) -> None:
         self.store = store
         self.settings = settings
@@ -71,25 +79,33 @@ class Poller:
         self.now = now
         self._make = make_collector
         self._collectors: dict[str, Collector] = {}
-        self._offsets: dict[str, timedelta] = {}
+        self._offsets: Offsets = {} if offsets is None else offsets
         self._deadline: datetime | None = None
         self._taken: dict[tuple[str, str], str] = {}  # this run's pages by their stable id -> how they are called
 
     # --- the run -----------------------------------------------------------------------------------------------------
 
-    def run(self, options: Options) -> Report:
-        """Collect every page that is due. A page's failure never keeps the next one from its turn."""
-        pages = choose_pages(self.settings, options.only, self.store)
-        report = Report(run_id=self.store.start_run("collect", self.now()))
+    def run(self, options: Options, *, pages: Sequence[PageSettings] | None = None) -> Report:
+        """Collect every page that is due. A page's failure never keeps the next one from its turn.
+
+        `pages`: just these, due or not, as a worker's job for one page asks.
+        """
+        if pages is None:
+            chosen = [page for _, page in choose_pages(self.settings, options.only, self.store)]
+        else:
+            chosen = list(pages)
+        todo = self._due(chosen, forced=pages is not None or bool(options.only) or options.full)
+        command = "collect" if pages is None else PAGE
+        report = Report(run_id=self.store.start_run(command, self.now()))
         with logged_about(run=report.run_id):
-            self._run(pages, options, report)
+            self._run(todo, options, report)
             log.info("run ended", extra={"facts": {"exit_code": report.exit_code, "pages": len(report.results)}})
         return report
 
-    def _run(self, pages: list[tuple[int, PageSettings]], options: Options, report: Report) -> None:
+    def _run(self, pages: Sequence[PageSettings], options: Options, report: Report) -> None:
         self._deadline = self.now() + timedelta(seconds=self.settings.collect.deadline)
         try:
-            for page in self._due(pages, forced=bool(options.only) or options.full):
+            for page in pages:
                 if self._stopping():
                     report.interrupted = True
                     break
@@ -100,21 +116,11 @@ class Poller:
                 collector.close()
             self.store.finish_run(report.run_id, report.exit_code, self.now())
 
-    def _due(self, pages: list[tuple[int, PageSettings]], *, forced: bool) -> Iterator[PageSettings]:
+    def _due(self, pages: Sequence[PageSettings], *, forced: bool) -> list[PageSettings]:
         """Pages whose turn it is, the longest unvisited first."""
         every = timedelta(seconds=self.settings.collect.page_every)
-        states = {(s.page.network, s.page.id): s for s in self.store.page_states()}
-        waiting = []
-        for order, (_, page) in enumerate(pages):
-            known = self.store.resolved(page.network, page.id)
-            state = states.get((page.network, known[0].id)) if known else None
-            last = state.last_started_at if state else None
-            # A last run in the future (a clock was wrong) is no reason to wait.
-            if forced or last is None or not timedelta(0) <= self.now() - last < every:
-                waiting.append((last is not None, last, order, page))
-        waiting.sort(key=lambda w: (w[0], w[1] or self.now(), w[2]))
-        for *_, page in waiting:
-            yield page
+        states = by_page(self.store.page_states())
+        return in_turn(pages, states, self.store.all_resolved(), self.now(), every, forced=forced)
 
     def _stopping(self) -> bool:
         return self.stop is not None and self.stop.is_set()
@@ -135,10 +141,11 @@ class Poller:
         return self._collectors[network]
 
     def _server_now(self, collector: Collector) -> datetime:
-        """The network's clock: asked once a run, then our own clock plus the difference."""
-        if collector.network not in self._offsets:
-            self._offsets[collector.network] = collector.server_time() - self.now()
-        return self.now() + self._offsets[collector.network]
+        """The network's clock: asked once a run, and again in a long life; else our own clock plus the difference."""
+        told = self._offsets.get(collector.network)
+        if told is None or not timedelta(0) <= self.now() - told[1] < ASK_CLOCK_AGAIN:
+            told = self._offsets[collector.network] = (collector.server_time() - self.now(), self.now())
+        return self.now() + told[0]
 
     # --- one page ----------------------------------------------------------------------------------------------------
 
@@ -207,7 +214,7 @@ class Poller:
     ) -> PageResult:
         """Keep and tell the coverage record that each page's run ends with."""
         # The next run lists posts since this time, so it may not lie after the network's now.
-        finished = self.now() + min(self._offsets.get(ref.network, timedelta(0)), timedelta(0))
+        finished = self.now() + min(self._offsets.get(ref.network, (timedelta(0),))[0], timedelta(0))
         states = self.store.post_states(ref)
         found = coverage(ref, states, tally, started=started, finished=finished, calls=calls)
         self.store.add_coverage(report.run_id, found)

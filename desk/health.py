@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 NEARLY = 0.9
 """So much of a token's day spent early is worth a word."""
 
+NO_WORKER_S = 300.0
+"""So long may a job wait while no worker lives."""
+
 _DECREED_BY = 11  # the month from which the next year's transferred days are out for certain
 
 EXIT = {
@@ -106,6 +109,7 @@ def status(
         *_of_pages(found, settings),
         *_of_budgets(budgets),
         *_of_work(health, settings, now),
+        *_of_jobs(health, settings, now),
         *([problem] if problem else ()),
         *_of_backup(health, settings, now),
     )
@@ -140,7 +144,8 @@ def _of_runs(health: Health, settings: Settings, now: datetime) -> Iterator[Prob
             "run_unfinished",
             f"последний сбор начат {span(age)} назад и не закончен: он завис или убит; посмотрите журнал системы",
         )
-    if finished is not None and finished.exit_code not in (0, 5, 6):
+    # What a worker's job for one page came to is told by the page's own line.
+    if finished is not None and finished.command != "page" and finished.exit_code not in (0, 5, 6):
         what = EXIT.get(finished.exit_code or 0, f"код {finished.exit_code}")
         yield Problem("run_failed", f"последний сбор: {what}; подробности: otklik pages")
 
@@ -197,6 +202,16 @@ def _of_work(health: Health, settings: Settings, now: datetime) -> Iterator[Prob
             f"ответ размещается уже {span(waited)}, всего таких: {out.underway}; "
             "повторите: otklik queue publish --pending",
         )
+
+
+def _of_jobs(health: Health, settings: Settings, now: datetime) -> Iterator[Problem]:
+    """Workers were here, their jobs wait, and neither they nor cron do anything."""
+    jobs, run = health.jobs, health.last_run
+    if jobs is None or jobs.workers or not jobs.waiting:
+        return
+    idle, patience = _age(run.started_at if run else None, now), max(NO_WORKER_S, 3 * settings.worker.every)
+    if _over(_age(jobs.oldest_waiting_at, now), NO_WORKER_S) and (idle is None or idle > patience):
+        yield Problem("no_worker", "ни одного рабочего процесса, а задания ждут; запустите otklik worker")
 
 
 def _of_webhooks(health: Health, settings: Settings, now: datetime) -> Iterator[Problem]:

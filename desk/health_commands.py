@@ -55,9 +55,8 @@ def _ask(pages: Callable[[], tuple[Lines, Spent]]) -> Status:
     state, now = current(), utc_now()
     lines, spent = pages()
     with state.store() as store:
-        return weigh(
-            store.health(now), lines(store, state.settings), spent(store, state.settings, now), state.settings, now
-        )
+        facts = store.health(now, state.settings.worker.stalled)
+        return weigh(facts, lines(store, state.settings), spent(store, state.settings, now), state.settings, now)
 
 
 def _prometheus(found: Status, output: str | None) -> None:

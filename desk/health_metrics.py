@@ -59,6 +59,9 @@ METRICS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "otklik_webhook_dead": ("Events that it has given up, at most 10000.", ("webhook",)),
     "otklik_webhook_oldest_tried_age_seconds": ("How long one is tried in vain, 0 when none is.", ("webhook",)),
     "otklik_webhook_disabled": ("1 when the receiver said that it is gone.", ("webhook",)),
+    "otklik_workers": ("Workers that are alive.", ()),
+    "otklik_jobs": ("Workers' jobs, at most 10000: waiting, running, stalled, failed of a day.", ("state",)),
+    "otklik_jobs_oldest_waiting_age_seconds": ("How long a job has waited, 0 when none does.", ()),
     "otklik_events_last": ("Number of the last event in the feed.", ()),
     "otklik_database_size_bytes": ("Size of the database.", ()),
     "otklik_backup_timestamp_seconds": ("When the last backup was taken.", ()),
@@ -126,6 +129,11 @@ def samples(found: Status) -> list[tuple[str, tuple[str, ...], float]]:
         put("otklik_webhook_dead", hook.dead, hook.name)
         put("otklik_webhook_oldest_tried_age_seconds", age(hook.oldest_tried_at), hook.name)
         put("otklik_webhook_disabled", hook.disabled, hook.name)
+    if h.jobs is not None:
+        put("otklik_workers", h.jobs.workers)
+        for state in ("waiting", "running", "stalled", "failed"):
+            put("otklik_jobs", getattr(h.jobs, state), state)
+        put("otklik_jobs_oldest_waiting_age_seconds", age(h.jobs.oldest_waiting_at))
     put("otklik_events_last", h.database.events)
     put("otklik_database_size_bytes", h.database.size)
     put("otklik_backup_timestamp_seconds", h.database.backup_at)

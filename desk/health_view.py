@@ -80,6 +80,11 @@ def _lines(found: Status, zone: str) -> Iterator[tuple[str, str]]:
         off = "; выключен" if hook.disabled else ""
         told = f"впереди {hook.behind}, ждут {_n(hook.waiting)}{old}; оставлено {_n(hook.dead)}{off}"
         yield f"Вебхук {plain(hook.name)}", told
+    if (j := health.jobs) is not None:
+        alive = plural(j.workers, "рабочий процесс", "рабочих процесса", "рабочих процессов") if j.workers else "никого"
+        old = "" if j.oldest_waiting_at is None else f", дольше всех {span(now - j.oldest_waiting_at)}"
+        told = f"ждут {_n(j.waiting)}{old}; идут {_n(j.running)}; брошено {_n(j.stalled)}; не вышло {_n(j.failed)}"
+        yield "Задания", f"{alive}; {told}"
     d = health.database
     yield (
         "База",

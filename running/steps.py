@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from settings import OtklikError, scrub
+from store.errors import Outdated
 from store.values import utcnow
 
 if TYPE_CHECKING:
@@ -65,9 +66,11 @@ class Step:
 
 
 def run_step(step: Step, work: Work) -> tuple[list[str], str | None]:
-    """(sentences, why it failed: a phrase that the log has already). A failed step raises nothing."""
+    """(sentences, why it failed: a phrase that the log has already). A failed step raises nothing but `Outdated`."""
     try:
         return step.do(work) or [], None
+    except Outdated:
+        raise
     except OtklikError as e:
         log.error("%s: %s", step.failed, scrub(str(e)))
         return [], scrub(str(e))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from store import jobs
 from store import migrate as schema
 from store.copies import backup, forgotten_in, opened, restore
 from store.soundness import verify
@@ -10,7 +11,9 @@ from store.soundness import verify
 def migrate(url: str) -> str:
     """Bring the schema to this program's version, in one transaction; the version."""
     with opened(url) as db:
-        return schema.upgrade(db)
+        version = schema.upgrade(db)
+        jobs.ensure(db, anew=True)
+        return version
 
 
 def current_version(url: str) -> str | None:

@@ -80,6 +80,8 @@ class Database:
         self.in_memory = self.is_sqlite and self.path is None
         self.name = self.path.name if self.path else ("" if self.is_sqlite else "PostgreSQL")
         self.repeat_window = REPEAT_WINDOW
+        self.guard: Callable[[Connection], None] | None = None
+        """Called first in each transaction of `transact`; what it raises undoes it."""
         self._alone = threading.RLock()  # one connection for all, in memory only
         self.engine = self._make_engine()
 
@@ -162,6 +164,8 @@ class Database:
                 with self._turn(), self.engine.connect() as conn:
                     conn = conn.execution_options(otklik_write="FULL" if durable else "NORMAL")
                     with conn.begin():
+                        if self.guard is not None:
+                            self.guard(conn)
                         tx = Tx(conn, self.is_sqlite, now, self.repeat_window)
                         result = work(tx)
                         tx.flush()

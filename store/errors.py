@@ -11,6 +11,12 @@ class StoreError(OtklikError):
     """The database can't do what was asked. Nothing was changed: every change is one transaction."""
 
 
+class Outdated(StoreError):
+    """The database was brought to another version than this program knows, while it was running."""
+
+    exit_code = USAGE
+
+
 class Damaged(StoreError):
     """The file of a database can't be read."""
 

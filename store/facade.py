@@ -23,6 +23,7 @@ from store import (
     health,
     hooks,
     inbox,
+    jobs,
     landing,
     lists,
     locks,
@@ -76,16 +77,19 @@ class Store:
         self._db = db
 
     @classmethod
-    def open(cls, url: str, *, repeat_window: timedelta = REPEAT_WINDOW) -> Store:
+    def open(cls, url: str, *, repeat_window: timedelta = REPEAT_WINDOW, guarded: bool = False) -> Store:
         """Open the database at `url` (`sqlite:///file`, `postgresql+psycopg://…`); an empty one gets its tables.
 
         `repeat_window`: how far apart two messages may be to count as one question.
-        Raises `StoreError` when its schema is older (advice: `otklik store migrate`) or newer than the program's.
+        `guarded`: each transaction makes sure that nobody has migrated the database since (`Outdated`); for programs
+        that run for long. Raises `StoreError` when its schema is older (advice: `otklik store migrate`) or newer than
+        the program's.
         """
         db = Database(url)
         db.repeat_window = repeat_window
         try:
             migrate.ready(db)
+            db.guard = migrate.same_version if guarded else None
         except BaseException:
             db.close()
             raise
@@ -115,6 +119,13 @@ class Store:
 
     def resolved(self, network: str, configured_id: str) -> tuple[PageRef, datetime] | None:
         return pages.find_resolved(self._db, network, configured_id)
+
+    def all_resolved(self) -> dict[tuple[str, str], PageRef]:
+        """Every configured page that was found so far: (network, configured id) -> page."""
+        return pages.all_resolved(self._db)
+
+    def wake(self, network: str, page_id: str, post_id: str | None, *, whole: bool, now: datetime) -> bool:
+        return pages.wake(self._db, network, page_id, post_id, whole=whole, now=now)
 
     def remember_resolved(self, network: str, configured_id: str, page: PageRef, now: datetime) -> None:
         pages.remember_resolved(self._db, network, configured_id, page, now)
@@ -185,6 +196,18 @@ class Store:
 
     def calls_on(self, key: str, day: str) -> int:
         return budget.calls_on(self._db, key, day)
+
+    # --- workers' jobs -----------------------------------------------------------------------------------------------
+
+    def same_version(self) -> None:
+        """Raises `Outdated` when the database was migrated since it was opened."""
+        with self._db.read() as conn:
+            migrate.same_version(conn)
+
+    def jobs_place(self) -> dict[str, Any]:
+        """Where jobs of workers lie, for psycopg's `connect`; the tables are made when there are none."""
+        jobs.ensure(self._db, anew=False)
+        return jobs.place(self._db)
 
     # --- what networks pushed ----------------------------------------------------------------------------------------
 
@@ -505,9 +528,9 @@ class Store:
 
     # --- upkeep ------------------------------------------------------------------------------------------------------
 
-    def health(self, now: datetime) -> health.Health:
+    def health(self, now: datetime, stalled_s: float = 30.0) -> health.Health:
         """How the installation does, as far as the database knows; bounded, however many messages there are."""
-        return health.health(self._db, now)
+        return health.health(self._db, now, stalled_s)
 
     def backup_taken(self, by: str, began: datetime, now: datetime) -> None:
         """A backup is finished: an entry in the audit log, and `began`, its time, for `health`."""

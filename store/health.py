@@ -14,9 +14,11 @@ from typing import Any
 
 from sqlalchemy import Select, func, literal, select, text
 
+from store import jobs
 from store.assessing import HISTORICAL, utc
 from store.audit import append
 from store.db import Database, Tx, rows_in
+from store.jobs import JobFacts
 from store.migrate import HEAD
 from store.queue import BY_QUEUE
 from store.tables import (
@@ -53,13 +55,15 @@ _RECENT = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """A collecting; `exit_code` None: it goes on, or was killed."""
+    """A collecting; `exit_code` None: it goes on, or was killed. `command`: "collect", or "page" (a worker's, of one
+    page)."""
 
     id: str
     host: str
     started_at: datetime
     finished_at: datetime | None
     exit_code: int | None
+    command: str = "collect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,8 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`last_run`: the last one that began; `finished_run`: the last one that ended."""
+    """`last_run`: the last one that began; `finished_run`: the last one that ended. `jobs`: None where no worker
+    has ever been."""
 
     last_run: RunFacts | None
     finished_run: RunFacts | None
@@ -133,9 +138,11 @@ class Health:
     publications: PublicationFacts
     webhooks: tuple[HookFacts, ...]
     database: DatabaseFacts
+    jobs: JobFacts | None = None
 
 
-def health(db: Database, now: datetime) -> Health:
+def health(db: Database, now: datetime, stalled_s: float = 30.0) -> Health:
+    """`stalled_s`: after so long without a sign of life a worker is taken for dead."""
     now = utc(now)
     with db.read() as conn:
         latest = conn.execute(latest_runs()).all()
@@ -147,6 +154,7 @@ def health(db: Database, now: datetime) -> Health:
             publications=_publications(conn),
             webhooks=_webhooks(conn),
             database=_database(conn, db),
+            jobs=jobs.facts(conn, CAP, stalled_s),
         )
 
 
@@ -214,7 +222,7 @@ def _count(conn: Any, query: Select[Any]) -> int:
 
 
 def _run(row: Any) -> RunFacts:
-    return RunFacts(row.id, row.host, row.started_at, row.finished_at, row.exit_code)
+    return RunFacts(row.id, row.host, row.started_at, row.finished_at, row.exit_code, row.command)
 
 
 def _queue(conn: Any, now: datetime) -> QueueFacts:

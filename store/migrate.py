@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from store.db import Database
-from store.errors import StoreError, translate
+from store.errors import Outdated, StoreError, translate
 
 HEAD = "0013"
 """The version this program works with; a test compares it with the newest migration."""
@@ -42,6 +42,17 @@ def check_version(found: str | None, name: str) -> None:
     raise StoreError(
         f"{at}база создана более новой версией программы (схема {found}, здесь {HEAD}); обновите otklik, данные целы"
     )
+
+
+def same_version(conn: Connection) -> None:
+    """Raise `Outdated` when a migration has been here since the program opened the database.
+
+    The SELECT's lock lasts until the transaction ends and `upgrade` waits for it (and it for `upgrade`): no transaction
+    that began with this check meets another schema.
+    """
+    found = conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if found != HEAD:
+        raise Outdated(f"база обновлена до схемы {found}, эта программа знает {HEAD}; запустите новую версию otklik")
 
 
 def is_older(version: str) -> bool:
@@ -94,6 +105,8 @@ def upgrade(db: Database) -> str:
             found = version_of(conn)
             if found == HEAD:
                 return HEAD
+            if found is not None and not db.is_sqlite:
+                conn.execute(text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
             config = _config(conn)
             known = {r.revision for r in ScriptDirectory.from_config(config).walk_revisions()}
             if found is not None and found not in known:

@@ -9,13 +9,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import case, insert, literal, select, update
 
 from settings import scrub
 from store.assessing import utc
 from store.db import Database, Tx
 from store.seals import KnownComments, find_key
-from store.tables import coverage, messages, pages, posts, resolved, runs
+from store.tables import Instant, coverage, messages, pages, posts, resolved, runs
 from store.values import Coverage, Known, Outcome, PageRef, PageState, Post, PostState
 from store.views import plain
 
@@ -85,6 +85,31 @@ def find_resolved(db: Database, network: str, configured: str) -> tuple[PageRef,
     if row is None:
         return None
     return PageRef(**{**row.page, "include": tuple(row.page["include"])}), row.at
+
+
+def all_resolved(db: Database) -> dict[tuple[str, str], PageRef]:
+    query = select(resolved.c.network, resolved.c.configured, resolved.c.page)
+    with db.read() as conn:
+        return {
+            (r.network, r.configured): PageRef(**{**r.page, "include": tuple(r.page["include"])})
+            for r in conn.execute(query)
+        }
+
+
+def wake(db: Database, network: str, page_id: str, post_id: str | None, *, whole: bool, now: datetime) -> bool:
+    """The page's turn is now, and that of one of its posts (`whole`: all its comments anew, for edits and deletions
+    change no counter). Only terms are moved, never what is known. False when the page was never seen."""
+
+    def work(tx: Tx) -> bool:
+        mine = (pages.c.network == network) & (pages.c.id == page_id)
+        found = tx.execute(update(pages).where(mine).values(next_due_at=tx.now).returning(pages.c.id)).first()
+        if found is not None and post_id is not None:
+            post = (posts.c.network == network) & (posts.c.page_id == page_id) & (posts.c.id == post_id)
+            terms = {"next_check_at": tx.now, **({"next_full_at": tx.now} if whole else {})}
+            tx.execute(update(posts).where(post).values(**terms))
+        return found is not None
+
+    return db.transact(work, utc(now))
 
 
 def remember_resolved(db: Database, network: str, configured: str, page: PageRef, now: datetime) -> None:
@@ -184,10 +209,12 @@ def add_coverage(db: Database, run_id: str, found: Coverage, next_due_at: dateti
         )
         ensure_page(tx, PageRef(found.network, found.page_id))
         tx.execute(insert(coverage).values(**values))
+        # Who woke the page while it was being collected may have meant what came too late for it.
+        woken = pages.c.next_due_at.between(values["started_at"], tx.now)
         state = {
             "last_started_at": values["started_at"],
             "last_outcome": values["outcome"],
-            "next_due_at": utc(next_due_at),
+            "next_due_at": case((woken, pages.c.next_due_at), else_=literal(utc(next_due_at), Instant)),
             "last_coverage": values["id"],
         }
         if found.outcome in _SUCCESS:

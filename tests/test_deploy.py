@@ -6,9 +6,12 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from settings import load
 from tests.test_commands_in_docs import wrong
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
@@ -50,3 +53,49 @@ def test_systemd_finds_nothing_wrong() -> None:
         done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60)
         about = [line for line in done.stderr.splitlines() if unit.name in line and "not executable" not in line]
         assert about == []
+
+
+# --- workers in containers --------------------------------------------------------------------------------------------
+
+
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((DEPLOY / "docker-compose.yml").read_text(encoding="utf-8"))
+
+
+def test_every_command_of_a_container_exists() -> None:
+    services = {n: s for n, s in compose()["services"].items() if s.get("image") == "otklik"}
+    assert set(services) == {"migrate", "worker"}
+    assert [w for s in services.values() for w in wrong(" ".join(s["command"]), False)] == []
+    image = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    assert 'ENTRYPOINT ["otklik"]' in image and "USER otklik" in image and "requirements.lock" in image
+
+
+def test_containers_have_the_files_and_secrets_that_they_name() -> None:
+    found = compose()
+    for name, service in found["services"].items():
+        assert set(service.get("secrets", ())) <= set(found["secrets"]), name
+        for variable, path in service.get("environment", {}).items():
+            if variable.endswith("_FILE"):
+                assert path.removeprefix("/run/secrets/") in service["secrets"], (name, variable)
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            assert source.startswith("..") or source in found["volumes"], (name, volume)
+        for other, how in service.get("depends_on", {}).items():
+            wanted = {"service_healthy": "healthcheck", "service_completed_successfully": "command"}
+            assert wanted[how["condition"]] in found["services"][other], (name, other)
+
+
+def test_the_beginning_of_a_configuration_reads_the_secrets_that_workers_are_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = compose()["services"]["worker"]["environment"]
+    unit = re.search(
+        r"^Environment=(.+)$", (DEPLOY / "otklik-worker@.service").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert unit is not None and {pair.partition("=")[0] for pair in unit[1].split()} == set(given)
+    for name in given:
+        (tmp_path / name).write_text("s3cret\n")
+        monkeypatch.setenv(name, str(tmp_path / name))
+    settings = load(str(DEPLOY / "workers.yaml"))
+    assert settings.store.url.reveal() == "postgresql+psycopg://otklik:s3cret@db/otklik"
+    assert settings.networks["vk"].token is not None and settings.networks["vk"].token.reveal() == "s3cret"

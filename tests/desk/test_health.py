@@ -19,6 +19,7 @@ from desk.health import Status, status
 from desk.health_metrics import METRICS, exposition, registry, write
 from settings import ConfigError, parse
 from store.health import AlertFacts, DatabaseFacts, Health, HookFacts, PublicationFacts, QueueFacts, RunFacts
+from store.jobs import JobFacts
 from tests.desk.receivers import dead_port
 from tests.rig import config, otklik, rig
 
@@ -37,6 +38,7 @@ def good() -> Health:
         publications=PublicationFacts(0, None, 2),
         webhooks=(HookFacts("crm", 3, 2, 0, NOW - MINUTE, False),),
         database=DatabaseFacts("sqlite", "3.40.1", "0010", 10**6, 77, NOW - HOUR),
+        jobs=JobFacts(2, 5, 2, 1, 3, NOW - HOUR),
     )
 
 
@@ -78,6 +80,9 @@ WRONG = {
         h, alerts=replace(h.alerts, undelivered=1, oldest_undelivered_at=NOW - 6 * MINUTE)
     ),
     "publish_delay": lambda h: replace(h, publications=PublicationFacts(1, NOW - 2 * HOUR, 0)),
+    "no_worker": lambda h: replace(
+        h, jobs=replace(h.jobs, workers=0), last_run=replace(h.last_run, started_at=NOW - HOUR, finished_at=NOW - HOUR)
+    ),
     "backup_age": lambda h: replace(h, database=replace(h.database, backup_at=NOW - 3 * DAY)),
 }
 
@@ -95,6 +100,8 @@ def test_each_trouble_has_its_code(code: str) -> None:
         replace(good(), last_run=replace(good().last_run, finished_at=None, exit_code=None)),  # it goes on
         replace(good(), alerts=replace(good().alerts, undelivered=1, oldest_undelivered_at=NOW - 4 * MINUTE)),
         replace(good(), publications=PublicationFacts(1, NOW - 59 * MINUTE, 0)),
+        replace(good(), jobs=JobFacts(0, 9, 0, 0, 0, NOW - HOUR)),  # cron does the work again
+        replace(good(), finished_run=replace(good().finished_run, exit_code=4, command="page")),  # a worker's job
         replace(good(), queue=QueueFacts(10_000, 10_000, NOW - 9 * DAY, 10_000, 0)),  # the desk's matter
     ],
 )

@@ -1,0 +1,127 @@
+"""Workers on a real PostgreSQL: small runs; `python -m tests.soak workers` makes the full one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import store.migrate
+from store.admin import migrate
+from store.copies import existing
+from store.events import last_seq
+from store.ledger import compare
+from tests.proofs.lab import TOKEN, Lab, Storm, laboratory
+from tests.proofs.workers import (
+    at_pace,
+    caught_up,
+    dies_at,
+    fork_worker,
+    jobs,
+    kill_workers,
+    load_all,
+    told_to_stop,
+    wait_until,
+)
+from tests.rig import PROGRAM, PlainJudge, environment, otklik
+
+PATIENCE_S = 120.0
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "9999", "{head}", None, None
+
+
+def upgrade() -> None:
+    op.create_table("of_the_future", sa.Column("id", sa.Integer(), primary_key=True))
+    op.add_column("messages", sa.Column("of_the_future", sa.Integer()))
+"""
+
+
+def until(true: Callable[[], Any]) -> None:
+    assert wait_until(true), "it never came true"
+
+
+def small(url: str) -> Any:
+    return laboratory(url, Storm(steps=12, comments=40, posts=4, emergencies=0.1, edits=0, deletions=0), judge=False)
+
+
+@pytest.mark.timeout(600)
+def test_killed_workers_are_taken_over_and_nothing_is_lost_or_doubled(postgres_url: str) -> None:
+    with small(postgres_url) as lab:
+        at_pace(lab, judge=PlainJudge())
+        load_all()
+        assert lab.collect() == 0 and jobs(lab) is None
+        lab.advance()
+        dying = [fork_worker(lab, before=dies_at(1, after=after)) for after in (False, True)]
+        assert [lab.wait(pid) for pid in dying] == [-signal.SIGKILL] * 2
+        until(lambda: jobs(lab).stalled >= 2 and not jobs(lab).workers)  # what they were at is there, for others
+        found = kill_workers(lab, 2, longest=1.0, settle=False)
+        assert not found.wrong, found.wrong
+        assert found.kills == 2 and found.alerts > 2 and found.comparison.total > 100
+        assert jobs(lab).stalled == 0 and jobs(lab).failed == 0 and jobs(lab).workers == 0
+    assert otklik("--config", "config.yaml", "worker").code == 2
+
+
+@pytest.mark.timeout(600)
+def test_after_a_migration_the_older_worker_ends_and_the_newer_goes_on(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newer program is this one with one more migration."""
+    with small(postgres_url) as lab:
+        (tmp_path / "config.yaml").write_text(at_pace(lab, judge=PlainJudge()), encoding="utf-8")
+        command = [*PROGRAM, "--config", str(tmp_path / "config.yaml"), "worker", "--pages", "1"]
+        lab.advance()
+        with subprocess.Popen(command, env=environment(VK_TOKEN=TOKEN), stderr=subprocess.PIPE, text=True) as older:
+            try:
+                until(lambda: older.poll() is not None or landed(lab) > 0)
+                newer(tmp_path, monkeypatch)
+                assert migrate(lab.url) == "9999"
+                lab.advance(2)
+                said = older.communicate(timeout=PATIENCE_S)[1].splitlines()
+            finally:
+                older.kill()
+        assert older.returncode == 2
+        assert said[0].startswith("рабочий процесс начат, страниц одновременно: 1")
+        assert said[1:] == [
+            f"otklik: база обновлена до схемы 9999, эта программа знает {HEAD}; запустите новую версию otklik"
+        ]
+        before = compare(lab.url, lab.ledger())
+        assert before.lost, "nobody worked meanwhile"
+        pid = fork_worker(lab)
+        assert not caught_up(lab).lost
+        until(lambda: jobs(lab).workers == 2)  # one process: pages, and steps
+        assert told_to_stop(pid) == 0
+        after = compare(lab.url, lab.ledger())
+        assert after.agrees, after.examples()
+        assert lab.heard() and set(lab.heard().values()) == {1}, "nobody was killed: each alert rang once"
+
+
+HEAD = store.migrate.HEAD
+
+
+def landed(lab: Lab) -> int:
+    with existing(lab.url) as db:
+        return last_seq(db)
+
+
+def newer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "v9999_next.py").write_text(NEXT.format(head=HEAD))
+    config = store.migrate._config
+
+    def with_next(conn: Any) -> Any:
+        made = config(conn)
+        made.set_main_option("path_separator", "os")
+        made.set_main_option(
+            "version_locations", os.pathsep.join((f"{made.get_main_option('script_location')}/versions", str(folder)))
+        )
+        return made
+
+    monkeypatch.setattr(store.migrate, "_config", with_next)
+    monkeypatch.setattr(store.migrate, "HEAD", "9999")
