@@ -23,9 +23,13 @@ SCHEMA = "otklik_jobs"
 _PG_LOCK = 0x6F746B6A6F62  # "otkjob": of several workers that start at once one makes the tables
 
 
+HALVES = 2
+"""A process is two workers to the library: one for pages, one for the steps beside."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """`workers`: alive by their heartbeat. `waiting`, `running`: jobs; `stalled`: of the running those whose worker is
+    """`workers`: processes that are alive by their heartbeat. `waiting`, `running`: jobs; `stalled`: of the running those whose worker is
     gone; `failed`: of the last day; `oldest_waiting_at`: since when the longest waiting job has waited."""
 
     workers: int
@@ -118,4 +122,4 @@ def facts(conn: Connection, cap: int, stalled_s: float) -> JobFacts | None:
         {"s": stalled_s, "cap": cap},
     ).one()
     oldest = None if row.oldest is None else row.oldest.astimezone(UTC)
-    return JobFacts(row.workers, row.waiting, row.running, row.stalled, row.failed, oldest)
+    return JobFacts((row.workers + 1) // HALVES, row.waiting, row.running, row.stalled, row.failed, oldest)

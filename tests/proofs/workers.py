@@ -185,8 +185,9 @@ def kill_workers(
                 say(f"killed {found.kills} of {kills}")
         lab.advance()
         found.lost = list(caught_up(lab).lost)
-        wait_until(lambda: not jobs(lab).stalled)
-        found.left = jobs(lab).stalled
+        # The dead are taken for dead, and what they were at is nobody's any more.
+        if not wait_until(lambda: jobs(lab).workers == width and not jobs(lab).stalled):
+            found.left = jobs(lab).stalled or 1
     finally:
         found.exits = [told_to_stop(pid) for pid in running]
     # Edits and deletions that change no counter are seen by a full run.
