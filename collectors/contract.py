@@ -9,7 +9,7 @@ Third-party collectors are found by the entry point group `otklik.collectors`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -190,6 +190,16 @@ class Check:
     ok: bool | None
     detail: str = ""
     advice: str = ""
+
+
+def page_check(page: PageRef, look: Callable[[], object], advice: str) -> Check:
+    """A line of `otklik doctor`: can this page be read? `look` raises CollectError when not."""
+    name = f"страница {page.title or page.id}"
+    try:
+        look()
+    except CollectError as e:
+        return Check(name, False, str(e), advice)
+    return Check(name, True, page.url or page.id)
 
 
 class Collector(ABC):

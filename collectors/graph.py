@@ -17,7 +17,17 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from collectors.contract import Blocked, Check, CollectError, Declined, Gone, RateLimited, Unauthorised, Unavailable
+from collectors.contract import (
+    Blocked,
+    Check,
+    CollectError,
+    Declined,
+    Gone,
+    RateLimited,
+    Unauthorised,
+    Unavailable,
+    page_check,
+)
 from collectors.manners import Manners, Retry
 from collectors.paging import CursorExpired, CursorWalk, Slice
 from collectors.raw import clean, mapping, rows, whole
@@ -194,12 +204,8 @@ class GraphClient:
 
     def check_page(self, page: PageRef, path: str) -> Check:
         """A line of `doctor`: can the posts of this page be listed?"""
-        name = f"страница {page.title or page.id}"
-        try:
-            self.get(path, fields="id", limit=1)
-        except CollectError as e:
-            return Check(name, False, str(e), f"проверьте, что токен выдан для этой страницы: {self.guide}")
-        return Check(name, True, page.url or page.id)
+        advice = f"проверьте, что токен выдан для этой страницы: {self.guide}"
+        return page_check(page, lambda: self.get(path, fields="id", limit=1), advice)
 
     def is_gone(self, page: str, post: str) -> bool:
         """What Meta does not show is deleted only if the page itself is open to us, and it is asked for twice."""

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from collectors.contract import Batch, Blocked, Check, CollectError, Gone, Unauthorised, Unavailable, Walk
+from collectors.contract import Batch, Blocked, Check, CollectError, Gone, Unauthorised, Unavailable, Walk, page_check
 from collectors.instagram_items import SITE, comment_of
 from collectors.manners import Manners, Retry
 from collectors.raw import clean, whole
@@ -132,11 +132,7 @@ class Instaloaded:
             return
         yield Check(name, True, f"вход выполнен под {clean(user)[:60]}", "это чтение против правил Instagram")
         for page in pages:
-            try:
-                self.account(_name(page))
-                yield Check(f"страница {page.title or page.id}", True, page.url)
-            except CollectError as e:
-                yield Check(f"страница {page.title or page.id}", False, str(e), "проверьте имя страницы")
+            yield page_check(page, lambda page=page: self.account(_name(page)), "проверьте имя страницы")
 
     # --- instaloader's things ----------------------------------------------------------------------------------------
 

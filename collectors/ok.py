@@ -27,6 +27,7 @@ from collectors.contract import (
     Unauthorised,
     Unavailable,
     Walk,
+    page_check,
 )
 from collectors.json_api import clock_check
 from collectors.ok_client import OkClient, discussion, has, listed, scalar
@@ -321,17 +322,14 @@ class OkCollector(Collector):
             return
         yield Check("токен Одноклассников", True, f"действует, владелец {clean(str(user))[:30]}")
         yield clock_check(self.title, self.server_time)
+        advice = "владелец токена должен быть администратором или модератором группы"
         for page in pages:
-            name = f"страница {page.title or page.id}"
-            try:
-                group = self._group(page.id)
-                if group is None:
-                    raise Gone("такой группы нет", code=300)
-                self.call("mediatopic.getTopics", has("media_topics"), gid=page.id, count=1)
-            except CollectError as e:
-                yield Check(name, False, str(e), "владелец токена должен быть администратором или модератором группы")
-            else:
-                yield Check(name, True, page.url or page.id)
+            yield page_check(page, lambda page=page: self._look(page), advice)
+
+    def _look(self, page: PageRef) -> None:
+        if self._group(page.id) is None:
+            raise Gone("такой группы нет", code=300)
+        self.call("mediatopic.getTopics", has("media_topics"), gid=page.id, count=1)
 
 
 class OkTree(Tree[Raw]):

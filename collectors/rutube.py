@@ -26,6 +26,7 @@ from collectors.contract import (
     Prices,
     Unavailable,
     Walk,
+    page_check,
 )
 from collectors.json_api import JsonApi, clock_check
 from collectors.manners import Retry
@@ -234,14 +235,11 @@ class RutubeCollector(Collector):
         yield Check("доступ к RuTube", True, "сайт отвечает; ключ не нужен, адреса неофициальные")
         yield clock_check(self.title, self.server_time)
         for page in pages:
-            name = f"страница {page.title or page.id}"
-            try:
-                self.get(f"profile/user/{page.id}/", "profile.user", format="json")
-                self._page(f"video/person/{page.id}/", "video.person", 1)
-            except CollectError as e:
-                yield Check(name, False, str(e), "проверьте адрес канала в браузере")
-            else:
-                yield Check(name, True, page.url or page.id)
+            yield page_check(page, lambda page=page: self._look(page), "проверьте адрес канала в браузере")
+
+    def _look(self, page: PageRef) -> None:
+        self.get(f"profile/user/{page.id}/", "profile.user", format="json")
+        self._page(f"video/person/{page.id}/", "video.person", 1)
 
 
 class RutubeTree(Tree[Raw]):

@@ -48,11 +48,11 @@ def step(db: Database, terms: Retention, now: datetime, rows: int = 500) -> tupl
     now = utc(now)
     done: Counter[str] = Counter()
     ended = _messages_step(db, terms, now, rows, done)
-    small = [
-        db.transact(lambda tx, work=work: work(tx, terms, now, rows, done), now)
-        for work in (_old_events, _old_audit, _old_revisions, _old_replies, _old_alerts, _old_coverage, _old_access)
-    ]
-    return {k: v for k, v in done.items() if v}, ended and not any(small)
+    for kind, erase in _REST.items():
+        if (at := _before(now, getattr(terms, kind))) is not None:
+            done[kind], more = db.transact(lambda tx, erase=erase, at=at: erase(tx, at, rows), now)
+            ended = ended and not more
+    return {k: v for k, v in done.items() if v}, ended
 
 
 def sweep(db: Database, terms: Retention, now: datetime, rows: int = 2000) -> dict[str, int]:
@@ -157,6 +157,8 @@ def _move(tx: Tx, after: int) -> None:
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
+# Each erases what is older than `at`, about `rows` rows of it: how much, and whether there may be more.
+
 
 def _settled() -> Any:
     """Messages that nobody works on: the same as `not is_open`, as SQL."""
@@ -165,98 +167,81 @@ def _settled() -> Any:
     return m.own | (m.status.in_(SETTLED) & (m.due_at >= NEVER)) | untouched
 
 
-def _old_events(tx: Tx, terms: Retention, now: datetime, rows: int, done: Counter[str]) -> bool:
-    at = _before(now, terms.events)
-    if at is None:
-        return False
+def _old_events(tx: Tx, at: datetime, rows: int) -> tuple[int, bool]:
     head = tx.execute(select(events.c.seq, events.c.time).order_by(events.c.seq).limit(rows)).all()
     cut = next((i for i, row in enumerate(head) if row.time >= at), len(head))
     if not cut:
-        return False
-    done["events"] += feed.drop_before(tx, head[cut - 1].seq + 1)
-    return cut == rows
+        return 0, False
+    return feed.drop_before(tx, head[cut - 1].seq + 1), cut == rows
 
 
-def _old_audit(tx: Tx, terms: Retention, now: datetime, rows: int, done: Counter[str]) -> bool:
+def _old_audit(tx: Tx, at: datetime, rows: int) -> tuple[int, bool]:
     """From the beginning up to the first entry that is young enough or about a message somebody works on."""
-    at = _before(now, terms.audit)
-    if at is None:
-        return False
     head = tx.execute(select(audit.c.seq, audit.c.at, audit.c.message_id).order_by(audit.c.seq).limit(rows)).all()
     ids = sorted({r.message_id for r in head if r.message_id is not None and r.at < at})
     open_ = {r.id for r in rows_in(tx.conn, select(messages.c.id).where(~_settled()), messages.c.id, ids)}
     cut = next((i for i, row in enumerate(head) if row.at >= at or row.message_id in open_), len(head))
     if not cut:
-        return False
-    done["audit"] += log.drop_before(tx, head[cut - 1].seq + 1)
-    return cut == rows
+        return 0, False
+    return log.drop_before(tx, head[cut - 1].seq + 1), cut == rows
 
 
-def _old_revisions(tx: Tx, terms: Retention, now: datetime, rows: int, done: Counter[str]) -> bool:
-    at = _before(now, terms.revisions)
-    if at is None:
-        return False
+def _old_revisions(tx: Tx, at: datetime, rows: int) -> tuple[int, bool]:
     settled = select(messages.c.id).where(messages.c.id == revisions.c.message_id, _settled()).exists()
     old = select(revisions.c.message_id, revisions.c.n).where(revisions.c.replaced_at < at, settled).limit(rows)
     found = tx.execute(old).all()
     for row in found:
         tx.execute(delete(revisions).where(revisions.c.message_id == row.message_id, revisions.c.n == row.n))
-    done["revisions"] += len(found)
-    return len(found) == rows
+    return len(found), len(found) == rows
 
 
-def _old_replies(tx: Tx, terms: Retention, now: datetime, rows: int, done: Counter[str]) -> bool:
-    at = _before(now, terms.replies)
-    if at is None:
-        return False
+def _old_replies(tx: Tx, at: datetime, rows: int) -> tuple[int, bool]:
     settled = select(messages.c.id).where(messages.c.id == replies.c.message_id, _settled()).exists()
     here = (replies.c.changed_at < at) & (replies.c.text != "") & settled
     found = tx.execute(select(replies.c.message_id, replies.c.n).where(here).limit(rows)).all()
     for row in found:
         one = (replies.c.message_id == row.message_id) & (replies.c.n == row.n)
         tx.execute(update(replies).where(one).values(text=""))
-    done["replies"] += len(found)
-    return len(found) == rows
+    return len(found), len(found) == rows
 
 
-def _old_alerts(tx: Tx, terms: Retention, now: datetime, rows: int, done: Counter[str]) -> bool:
+def _old_alerts(tx: Tx, at: datetime, rows: int) -> tuple[int, bool]:
     """What was sent where, and the words of drills; that there was an alert stays with its message."""
-    at = _before(now, terms.alerts)
-    if at is None:
-        return False
     old = (alerts.c.created_at < at) & alerts.c.acknowledged_at.isnot(None)
     sent = select(sendings.c.alert_id).where(sendings.c.alert_id == alerts.c.id).exists()
     ids = tx.execute(select(alerts.c.id).where(old, sent | (alerts.c.text != "")).limit(rows)).scalars().all()
     if ids:
         tx.execute(delete(sendings).where(sendings.c.alert_id.in_(ids)))
         tx.execute(update(alerts).where(alerts.c.id.in_(ids)).values(text=""))
-    done["alerts"] += len(ids)
-    return len(ids) == rows
+    return len(ids), len(ids) == rows
 
 
-def _old_coverage(tx: Tx, terms: Retention, now: datetime, rows: int, done: Counter[str]) -> bool:
+def _old_coverage(tx: Tx, at: datetime, rows: int) -> tuple[int, bool]:
     """Records of runs; each page keeps its last one."""
-    at = _before(now, terms.coverage)
-    if at is None:
-        return False
     last = select(pages.c.last_coverage).where(pages.c.last_coverage == coverage.c.id).exists()
     ids = tx.execute(select(coverage.c.id).where(coverage.c.finished_at < at, ~last).limit(rows)).scalars().all()
     if ids:
         tx.execute(delete(coverage).where(coverage.c.id.in_(ids)))
     tx.execute(delete(runs).where(runs.c.started_at < at))
     tx.execute(delete(calls).where(calls.c.day < at.date().isoformat()))
-    done["coverage"] += len(ids)
-    return len(ids) == rows
+    return len(ids), len(ids) == rows
 
 
-def _old_access(tx: Tx, terms: Retention, now: datetime, rows: int, done: Counter[str]) -> bool:
-    at = _before(now, terms.access)
-    if at is None:
-        return False
+def _old_access(tx: Tx, at: datetime, rows: int) -> tuple[int, bool]:
     edge = tx.execute(select(seen.c.at).where(seen.c.at < at).order_by(seen.c.at).limit(1).offset(rows)).scalar()
     gone = tx.execute(delete(seen).where(seen.c.at < (edge or at))).rowcount
-    done["access"] += gone
-    return edge is not None
+    return gone, edge is not None
+
+
+_REST = {
+    "events": _old_events,
+    "audit": _old_audit,
+    "revisions": _old_revisions,
+    "replies": _old_replies,
+    "alerts": _old_alerts,
+    "coverage": _old_coverage,
+    "access": _old_access,
+}
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------
