@@ -17,9 +17,6 @@ from settings import ConfigError, Settings
 if TYPE_CHECKING:
     from store.health import Health
 
-NEARLY = 0.9
-"""So much of a token's day spent early is worth a word."""
-
 NO_WORKER_S = 300.0
 """So long may a job wait while no worker lives."""
 

@@ -233,27 +233,33 @@ def _spike(r: Any) -> Spike:
     )
 
 
+def without_message(tx: Tx, text: str, *, kind: str | None = None, drill: bool = False) -> dict[str, Any]:
+    """Write an alert that is about no single message, with its event; its row."""
+    row = {
+        "id": tx.allocate("alerts", 1)[0],
+        "message_id": None,
+        "drill": drill,
+        "kind": kind,
+        "text": clean(text),
+        "created_at": tx.now,
+        "escalated_at": None,
+        "acknowledged_at": None,
+        "acknowledged_by": None,
+    }
+    tx.execute(insert(alerts).values(**row))
+    tx.emit("otklik.alert.raised", None, dump(alert_view(row)))
+    return row
+
+
 def raise_spike(db: Database, spike: Spike, text: str, now: datetime) -> str:
     """An alert of a rise, without a message; its id. `spike.alert_id` is given here."""
 
     def work(tx: Tx) -> str:
-        row = {
-            "id": tx.allocate("alerts", 1)[0],
-            "message_id": None,
-            "drill": False,
-            "kind": SPIKE,
-            "text": clean(text),
-            "created_at": tx.now,
-            "escalated_at": None,
-            "acknowledged_at": None,
-            "acknowledged_by": None,
-        }
-        tx.execute(insert(alerts).values(**row))
+        row = without_message(tx, text, kind=SPIKE)
         s = spike.subject
         values = {"grp": s.group, "topic": s.topic, "place": s.place, "network": s.network, "page_id": s.page}
         values |= {k: getattr(spike, k) for k in ("window_s", "started_at", "last_at", "n", "usual")}
         tx.execute(insert(spikes).values(alert_id=row["id"], **values, examples=list(spike.examples)))
-        tx.emit("otklik.alert.raised", None, dump(alert_view(row)))
         return str(row["id"])
 
     return db.transact(work, utc(now))

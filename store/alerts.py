@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, insert, literal, select, update
+from sqlalchemy import case, literal, select, update
 
 from settings import scrub
-from store.activity import examples_of
+from store.activity import examples_of, without_message
 from store.assessing import clean, utc
 from store.audit import append
 from store.clusters import counts_in
@@ -265,20 +265,8 @@ def drill(db: Database, text: str, now: datetime, by: str = "cli") -> str:
     """An alert without a message that goes the same way; its id. `by`: who practises."""
 
     def work(tx: Tx) -> str:
-        row = {
-            "id": tx.allocate("alerts", 1)[0],
-            "message_id": None,
-            "drill": True,
-            "kind": None,
-            "text": clean(text),
-            "created_at": tx.now,
-            "escalated_at": None,
-            "acknowledged_at": None,
-            "acknowledged_by": None,
-        }
-        tx.execute(insert(alerts).values(**row))
+        row = without_message(tx, text, drill=True)
         append(tx, by, "drill", None, "", "", {"alert": str(row["id"])})
-        tx.emit("otklik.alert.raised", None, dump(alert_view(row)))
         return str(row["id"])
 
     return db.transact(work, utc(now))
