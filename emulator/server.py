@@ -6,7 +6,8 @@ The HTTP part is small on purpose: keep-alive, forms, bounded sizes, and full co
         ...  # networks.vk.api = emulator.url
 
 Another process steers it by HTTP: `GET _otklik/ledger|calls|requests|clock`, `POST _otklik/advance?seconds=60` or
-`?to=t2`, `POST _otklik/faults` with a plan as the body.
+`?to=t2`, `POST _otklik/faults` with a plan as the body; VK: `POST _otklik/push?to=URL&secret=S`, the events since the
+last push.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ class Emulator:
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self._log_lock = threading.Lock()
+        self._pushed = 0  # so much of the world's journal was sent to whoever is told of events
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -131,6 +133,8 @@ class Emulator:
         except (OSError, OverflowError) as e:
             reason = os_problem(e) if isinstance(e, OSError) else "такого порта нет"
             raise OtklikError(f"порт {port} не открывается ({reason}); выберите другой или 0") from None
+        if hasattr(self.face, "address"):
+            self.face.address = self.root
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name="emulator")
         self._thread.start()
         return self
@@ -250,6 +254,12 @@ class Emulator:
                 return
             value: Any = {"calls": dict(self.calls), "inner_calls": dict(self.inner_calls)}
             out.send(200, orjson.dumps(self._time() if what == "clock" else value))
+            return
+        if what == "push" and self.network == "vk" and request.verb == "POST":
+            from emulator.vk_events import send
+
+            self._pushed, statuses = send(self.face, query.get("to", ""), query.get("secret", ""), self._pushed)
+            out.send(200, orjson.dumps({"statuses": statuses}))
             return
         if what not in ("advance", "faults"):
             raise _Bad(404)

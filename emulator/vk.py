@@ -16,6 +16,7 @@ import emulator.vk_methods  # noqa: F401  (fills METHODS)
 from emulator import vkscript
 from emulator.face import Answer, Call, Face
 from emulator.faults import VK_CODES, Fault, Plan
+from emulator.vk_events import LONG_POLL, long_poll
 from emulator.vk_params import COMMON, METHODS, ApiError, check_version, read_values, version_number
 from emulator.wire import dumps
 from emulator.world import KINDS, THREADED, VK_NAMING, Comment, Page, Post, Shaker, Shown, World, shown
@@ -90,6 +91,8 @@ class VkFace(Face):
         self._guids: dict[tuple[str, str], tuple[float, Any]] = {}
         self.banned: dict[tuple[int, int], tuple[int, int]] = {}  # (community, author) -> until when, for what
         self._plan = Plan()
+        self.address = ""  # "http://127.0.0.1:PORT", told by the server that shows this face
+        self.long_poll_keys: dict[int, str] = {}  # community -> key
 
     # -- one call ------------------------------------------------------------------------------------------------------
 
@@ -101,6 +104,8 @@ class VkFace(Face):
         return Call(unquote(request.path[len(self.prefix) :])[:100], params, token, request.verb, request.path)
 
     def handle(self, call: Call, plan: Plan, fault: Fault | None = None) -> Answer:
+        if call.method.startswith(LONG_POLL):
+            return Answer(long_poll(self, call.method, call.params))
         params = dict(call.params) | ({"access_token": call.token} if call.token else {})
         return Answer(self.answer(call.method, params, plan, fault))
 

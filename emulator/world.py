@@ -13,6 +13,7 @@ import json
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from settings import ConfigError
 from store.values import Attachment
 
 KINDS = ("post", "photo", "video", "topic")
+JOURNAL = 10_000
+"""So many of the last happenings are remembered, for those who are told of them."""
 AUTHOR_KINDS = ("person", "community", "deleted", "banned", "hidden")
 THREADED = frozenset({"post", "video"})
 """Kinds that show threads of replies; the others are flat lists."""
@@ -261,6 +264,9 @@ class World:
         self.authors: dict[int, Author] = {}
         self.mutator: Callable[[World, str], None] | None = None
         self.naming = naming_of(network)
+        self.journal: deque[tuple[int, str, Any]] = deque(maxlen=JOURNAL)
+        """What happened, the latest last: (number from 1, "new", "edit", "delete", "restore" or "post", to what)."""
+        self._journalled = itertools.count(1)
         self._last: dict[tuple[str, str], int] = {}
         self._pending: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -324,6 +330,7 @@ class World:
             when = self.now() if at is None else at
             post = Post(page, kind, self._next_id(page, kind), published_at=when, text=text, **more)
             page.posts[kind, post.id] = post
+            self._note("post", post)
             if kind == "topic" and text:
                 self.add_comment(post, text, post.author, at=when)
             return post
@@ -364,7 +371,11 @@ class World:
             if parent is not None:
                 parent.children.append(comment)
             post.version += 1
+            self._note("new", comment)
             return comment
+
+    def _note(self, what: str, thing: Any) -> None:
+        self.journal.append((next(self._journalled), what, thing))
 
     def edit(self, comment: Comment, text: str, attachments: Iterable[Attachment] | None = None) -> None:
         with self.lock:
@@ -374,6 +385,7 @@ class World:
                 comment.attachments = tuple(attachments)
             comment.edited_at = self.now()
             comment.post.version += 1
+            self._note("edit", comment)
 
     def delete(self, comment: Comment) -> None:
         self._set_deleted(comment, True)
@@ -385,6 +397,7 @@ class World:
         with self.lock:
             comment.deleted = deleted
             comment.post.version += 1
+            self._note("delete" if deleted else "restore", comment)
 
     def delete_post(self, post: Post) -> None:
         with self.lock:

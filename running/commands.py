@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from contextlib import ExitStack
+from typing import Annotated, Any
 
 import typer
 
 from console import current, say, stop_on_signals
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def worker(
     pages: Annotated[
         int | None, typer.Option("--pages", min=1, max=32, help="Сколько страниц собирать одновременно.")
     ] = None,
+    callback: Annotated[
+        str | None,
+        typer.Option(
+            "--callback", metavar="HOST:PORT", help="Принимать здесь события ВКонтакте (networks.vk.callbacks)."
+        ),
+    ] = None,
 ) -> None:
     """Рабочий процесс: то же, что collect, без расписания; таких можно запустить несколько (нужна PostgreSQL)."""
     with stop_on_signals() as stop:  # before anything heavy is loaded: a signal is never missed
-        run(pages, stop)
+        run(pages, stop, callback)
 
 
-def run(pages: int | None, stop: Any, *, loaded: Any = None, ready: Callable[[], None] = lambda: None) -> None:
-    """`loaded`: what `make_judge` gave, when the caller has it. Raises OtklikError."""
+def run(pages: int | None, stop: Any, callback: str | None = None) -> None:
+    """Raises OtklikError."""
     from store import Store
 
     state = current()
@@ -32,8 +36,18 @@ def run(pages: int | None, stop: Any, *, loaded: Any = None, ready: Callable[[],
         from running.classifying import Judges
         from running.worker import Worker
 
-        made = Worker(store, state.settings, Judges(state.settings, loaded), stop, pages=pages)
-        say(f"рабочий процесс начат, страниц одновременно: {made.slots}; остановить: Ctrl-C")
-        ready()
-        made.run()
+        made = Worker(store, state.settings, Judges(state.settings), stop, pages=pages)
+        with ExitStack() as beside:
+            if callback is not None:
+                from running.callback import listening
+
+                port = beside.enter_context(listening(store, state.settings, callback, made.look))
+                say(f"события ВКонтакте: порт {port}, путь /vk; наружу — через прокси с TLS")
+            vk = state.settings.network("vk")
+            if getattr(vk, "long_poll", False):
+                from running import longpoll
+
+                beside.enter_context(longpoll.listening(store, state.settings, made.stop, made.look))
+            say(f"рабочий процесс начат, страниц одновременно: {made.slots}; остановить: Ctrl-C")
+            made.run()
     say("рабочий процесс остановлен; незаконченное возьмут другие")

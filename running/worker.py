@@ -212,7 +212,9 @@ class Worker:
 
     def _call(self, work: Coroutine[Any, Any, Any]) -> Any:
         """A call of the library's from a job's thread."""
-        assert self._loop is not None
+        if self._loop is None or self._loop.is_closed():
+            work.close()
+            raise RuntimeError("the worker is not running")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_CALL_S)
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
@@ -273,15 +275,21 @@ class Worker:
 
     def poke(self) -> None:
         """An alert was written: whoever is free delivers it at once."""
-        name = step_task("alerts")
+        self._call_for(step_task("alerts"), step_task("alerts"))
+
+    def look(self) -> None:
+        """A page was woken: whoever is free looks at what is due at once."""
+        self._call_for(PLAN_TASK, None)
+
+    def _call_for(self, name: str, lock: str | None) -> None:
         job = jobs.Job(
-            id=None, queue=STEPS_QUEUE, lock=name, queueing_lock=name, task_name=name, priority=10,
+            id=None, queue=STEPS_QUEUE, lock=lock, queueing_lock=name, task_name=name, priority=10,
             task_kwargs={"timestamp": int(utcnow().timestamp())},
         )  # fmt: skip
         try:
             self._defer([job])
-        except Exception as e:  # the step's own turn comes in seconds
-            log.warning("the delivery of alerts was not called for: %s", scrub(str(e)) or type(e).__name__)
+        except Exception as e:  # its own turn comes in seconds
+            log.warning("%s was not called for: %s", name, scrub(str(e)) or type(e).__name__)
 
     # --- planning -----------------------------------------------------------------------------------------------------
 

@@ -29,8 +29,9 @@ HALVES = 2
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """`workers`: processes that are alive by their heartbeat. `waiting`, `running`: jobs; `stalled`: of the running those
-    whose worker is gone; `failed`: of the last day; `oldest_waiting_at`: since when the longest waiting job waits."""
+    """`workers`: processes that are alive by their heartbeat. `waiting`, `running`: jobs; `stalled`: of the running
+    those whose worker is gone; `failed`: of the last day; `oldest_waiting_at`: since when the longest
+    waiting job waits."""
 
     workers: int
     waiting: int

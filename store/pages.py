@@ -6,7 +6,7 @@ import os
 import socket
 import uuid
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import case, insert, literal, select, update
@@ -18,6 +18,9 @@ from store.seals import KnownComments, find_key
 from store.tables import Instant, coverage, messages, pages, posts, resolved, runs
 from store.values import Coverage, Known, Outcome, PageRef, PageState, Post, PostState
 from store.views import plain
+
+CLOCKS_APART = timedelta(days=1)
+"""A network's clock is not further behind ours."""
 
 _SUCCESS = (Outcome.complete, Outcome.partial)
 
@@ -105,7 +108,8 @@ def wake(db: Database, network: str, page_id: str, post_id: str | None, *, whole
         found = tx.execute(update(pages).where(mine).values(next_due_at=tx.now).returning(pages.c.id)).first()
         if found is not None and post_id is not None:
             post = (posts.c.network == network) & (posts.c.page_id == page_id) & (posts.c.id == post_id)
-            terms = {"next_check_at": tx.now, **({"next_full_at": tx.now} if whole else {})}
+            past = tx.now - CLOCKS_APART  # a post's terms are kept in its network's time
+            terms = {"next_check_at": past, **({"next_full_at": past} if whole else {})}
             tx.execute(update(posts).where(post).values(**terms))
         return found is not None
 

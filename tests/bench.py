@@ -1,6 +1,6 @@
 """`make bench`: figures for docs/measurements.md. Each is taken several times in one run; medians and ratios count.
 
-python -m tests.bench [pipeline|calls|startup|repeats]…
+python -m tests.bench [pipeline|calls|startup|repeats|workers]…
 """
 
 from __future__ import annotations
@@ -306,7 +306,20 @@ def report() -> Iterator[str]:
     yield from bench_report.report()
 
 
-PARTS = {"pipeline": pipeline, "calls": calls, "startup": startup, "repeats": repeats, "report": report}
+def workers() -> Iterator[str]:
+    from tests import bench_workers
+
+    yield from bench_workers.workers()
+
+
+PARTS = {
+    "pipeline": pipeline,
+    "calls": calls,
+    "startup": startup,
+    "repeats": repeats,
+    "report": report,
+    "workers": workers,
+}
 
 
 def main(names: list[str]) -> None:

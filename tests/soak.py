@@ -1,6 +1,6 @@
 """`make soak`: the long runs of the proofs, on both databases. Small ones are in `make test`.
 
-python -m tests.soak [kills|overlap|publish|schedules|faults|clocks|spikes|hours]… [--kills N] [--runs N]
+python -m tests.soak [kills|overlap|publish|workers|schedules|faults|clocks|spikes|hours]… [--kills N] [--runs N]
                      [--schedules N] [--days N] [--messages N] [--database KIND]
 """
 
@@ -69,6 +69,18 @@ def hours(kind: str, messages: int) -> bool:
         print(f"hours, {kind}: {seen}", flush=True)
         good &= _verdict(wrong)
     return good
+
+
+def working(n: int) -> bool:
+    """Workers, two at a time, killed at random instants (PostgreSQL)."""
+    from tests.proofs.workers import at_pace, kill_workers, load_all
+
+    with database("postgresql") as url, laboratory(url, Storm(steps=n + 2, comments=100), batch=50) as lab:
+        at_pace(lab)
+        load_all()
+        result = kill_workers(lab, n, longest=2.0, say=print)
+    print(f"workers, postgresql: {result}", flush=True)
+    return _verdict(result.wrong)
 
 
 def _verdict(wrong: list[str]) -> bool:
@@ -171,6 +183,7 @@ def main() -> int:
             "kills",
             "overlap",
             "publish",
+            "workers",
             "schedules",
             "faults",
             "clocks",
@@ -199,6 +212,8 @@ def main() -> int:
             good &= publishing(kind, asked.kills)
         if "hours" in asked.parts:
             good &= hours(kind, asked.messages)
+    if "workers" in asked.parts:
+        good &= working(asked.kills)
     if "schedules" in asked.parts:
         good &= schedules(asked.schedules)
     if "faults" in asked.parts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,8 +18,10 @@ from store.admin import migrate
 from store.copies import existing
 from store.events import last_seq
 from store.ledger import compare
-from tests.proofs.lab import TOKEN, Lab, Storm, laboratory
+from tests.proofs.lab import PAGES, TOKEN, Lab, Storm, laboratory
 from tests.proofs.workers import (
+    PACE,
+    PATIENCE_S,
     at_pace,
     caught_up,
     dies_at,
@@ -30,7 +34,6 @@ from tests.proofs.workers import (
 )
 from tests.rig import PROGRAM, PlainJudge, environment, otklik
 
-PATIENCE_S = 120.0
 NEXT = """
 import sqlalchemy as sa
 from alembic import op
@@ -94,7 +97,16 @@ def test_after_a_migration_the_older_worker_ends_and_the_newer_goes_on(
         ]
         before = compare(lab.url, lab.ledger())
         assert before.lost, "nobody worked meanwhile"
-        pid = fork_worker(lab)
+        # The newer one hears of news by events alone: by itself a page has its turn once an hour.
+        secret = "s3cret"
+        groups = ", ".join(f"{{group: {100 + p}, confirmation: abc, secret: {secret}}}" for p in range(PAGES))
+        hourly = PACE.replace("every: 1s", "every: 1h", 1)
+        at_pace(lab, judge=PlainJudge(), more=hourly, network=f", callbacks: [{groups}]")
+        ours, theirs = multiprocessing.Pipe()
+        pid = fork_worker(lab, events=theirs)
+        assert ours.poll(PATIENCE_S)
+        answer = json.loads(lab._http(f"_otklik/push?secret={secret}&to=http://127.0.0.1:{ours.recv()}/vk", post=True))
+        assert set(answer["statuses"]) == {200}
         assert not caught_up(lab).lost
         until(lambda: jobs(lab).workers == 1)
         assert told_to_stop(pid) == 0

@@ -8,7 +8,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +24,11 @@ PACE = "worker: {every: 1s, push_every: 1s, heartbeat: 1s, pages: 2}\n"
 PATIENCE_S = 120.0
 
 
-def at_pace(lab: Lab, batch: int = 50, more: str = PACE, judge: Any = None) -> str:
+def at_pace(lab: Lab, batch: int = 50, more: str = PACE, judge: Any = None, network: str = "") -> str:
     """The laboratory's configuration with workers that look every second; its text. `judge`: a light one."""
     pages = ", ".join(f'{{network: vk, id: "-{100 + p}"}}' for p in range(PAGES))
     told = CONFIG.format(url=lab.url, api=lab.api, pages=pages, phone=lab.phone, batch=batch)
+    told = told.replace("requests_per_second: 10000", f"requests_per_second: 10000{network}")
     lab.settings = parse(told + more)
     classifier = judge or lab.judges[1]
     lab.judges = judge_with(classifier, lab.settings), classifier
@@ -42,8 +43,9 @@ def load_all() -> None:
     worker.load_all(["vk"])
 
 
-def fork_worker(lab: Lab, *, before: Any = None) -> int:
-    """A worker in a child; its pid. `before()` is called in the child first."""
+def fork_worker(lab: Lab, *, before: Any = None, events: Any = None) -> int:
+    """A worker in a child; its pid. `before()` is called in the child first. `events`: a pipe's end that is told the
+    port to which VK's events may be sent."""
     pid = os.fork()
     if pid:
         return pid
@@ -51,7 +53,7 @@ def fork_worker(lab: Lab, *, before: Any = None) -> int:
     try:
         if before is not None:
             before()
-        code = _work(lab)
+        code = _work(lab, events)
     except BaseException as e:
         print(f"worker failed: {type(e).__name__}: {e}", flush=True)
         code = getattr(e, "exit_code", 70)
@@ -59,13 +61,17 @@ def fork_worker(lab: Lab, *, before: Any = None) -> int:
         os._exit(code)
 
 
-def _work(lab: Lab) -> int:
+def _work(lab: Lab, events: Any) -> int:
     from console import stop_on_signals
+    from running.callback import listening
     from running.classifying import Judges
     from running.worker import Worker
 
-    with stop_on_signals() as stop, Store.open(lab.url, guarded=True) as store:
-        Worker(store, lab.settings, Judges(lab.settings, lab.judges), stop, plan_every=1).run()
+    with stop_on_signals() as stop, Store.open(lab.url, guarded=True) as store, ExitStack() as beside:
+        worker = Worker(store, lab.settings, Judges(lab.settings, lab.judges), stop, plan_every=1)
+        if events is not None:
+            events.send(beside.enter_context(listening(store, lab.settings, "127.0.0.1:0", worker.look)))
+        worker.run()
     return 0
 
 
