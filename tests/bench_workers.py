@@ -32,7 +32,7 @@ def _serve(comments: int, pipe: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     world = generate(7, pages=PAGES, posts=20, comments=comments, depth=3)
     with Emulator(world) as emulator:
-        pipe.send((emulator.url, sorted(world.pages), len(world.ledger_ndjson().splitlines())))
+        pipe.send((emulator.url, sorted(world.pages), sum(not entry["deleted"] for entry in world.ledger())))
         with suppress(EOFError):
             pipe.recv()
 
