@@ -13,6 +13,7 @@ from store.assessing import clean, utc
 from store.audit import corrected
 from store.db import Database, Tx, rows_in
 from store.errors import NotFound, StoreError
+from store.likely import stale
 from store.queue import GONE
 from store.repeats import firsts, remove, succeed
 from store.tables import messages, signatures
@@ -98,6 +99,7 @@ def point(tx: Tx, id_: int, of: int | None, by: str) -> dict[str, Any]:
     first = None if of is None else rows[of]["repeat_of"] or of
     if first == id_:
         raise StoreError(f"сообщение {of} само повторяет {id_}; сначала отвяжите его", exit_code=USAGE)
+    stale(tx)
     for one in {id_, *(() if of is None else (of, first))}:
         _ensure(tx, one, rows.get(one))
     tx.execute(update(signatures).where(signatures.c.message_id == id_).values(cluster=first or id_, by=clean(by)))

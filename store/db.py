@@ -105,7 +105,10 @@ class Database:
         args: dict[str, Any] = {"check_same_thread": False}
         if "timeout" not in self.url.query:
             args["timeout"] = BUSY_TIMEOUT_S
-        how = {"poolclass": StaticPool} if self.in_memory else {} if pooled else {"poolclass": NullPool}
+        if self.in_memory:
+            how = {"poolclass": StaticPool}
+        else:  # the connection used last is used next: what it remembers (store/likely.py) is the newest
+            how = {"pool_use_lifo": True} if pooled else {"poolclass": NullPool}
         engine = create_engine(self.url, connect_args=args, hide_parameters=True, **how)
         event.listen(engine, "connect", _sqlite_connected)
         event.listen(engine, "begin", _sqlite_begin)
@@ -169,6 +172,8 @@ class Database:
                         tx = Tx(conn, self.is_sqlite, now, self.repeat_window)
                         result = work(tx)
                         tx.flush()
+                    for done in tx.after_commit:
+                        done()
                     return result
             except DBAPIError as e:
                 if getattr(e.orig, "sqlstate", None) in _RETRY_STATES:
@@ -264,6 +269,7 @@ class Tx:
         self.is_sqlite = is_sqlite
         self.now = now
         self.repeat_window = repeat_window
+        self.after_commit: list[Callable[[], None]] = []
         self._events: list[tuple[str, int | None, bytes]] = []
 
     def execute(self, statement: Any, values: Any = None) -> Any:

@@ -28,6 +28,7 @@ from store.assessing import (
     utc,
 )
 from store.db import Database, Tx, pack, rows_in
+from store.likely import stale
 from store.pages import ensure_page
 from store.repeats import Asking, link
 from store.seals import find_key, hidden_among, hidden_id, seal
@@ -300,6 +301,7 @@ class _Batch:
                 author = {"id": clean(c.author.id), "name": clean(c.author.name), "url": clean(c.author.url)}
                 author["kind"] = c.author.kind
                 values.update(author=author, author_id=author["id"])
+                stale(tx)
             values.update(
                 text=text,
                 folded=folded(text, author["name"]),

@@ -4,17 +4,14 @@ A cluster bears the id of its first message: the one that landed first, of one b
 came later points to it, never the other way, so there are no circles and landing again changes nothing. Linking is
 the last step of a transaction: on PostgreSQL it holds a lock until the commit, so that of two copies landed at once
 the later transaction sees the earlier one. The work for a message is bounded: of each key only the latest messages
-are looked at.
+are looked at (`store/likely.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -23,24 +20,12 @@ from sqlalchemy import bindparam, delete, select, text, update
 
 from store.assessing import message_event
 from store.db import Tx, chunks, rows_in
+from store.likely import Known, stale
 from store.tables import messages, signature_keys, signatures
-from store.values import Likeness, Signature
+from store.values import Signature
 from store.views import dump, message_view
 
-PER_KEY = 8
-"""The latest messages of one key that are looked at."""
-PER_MESSAGE = 16
-"""The candidates of one message that are judged: those that share most keys."""
-_SURE = 0.95
 _PG_LOCK = 0x72657065617473  # "repeats"
-
-_LATEST = {
-    True: "SELECT k.value, (SELECT json_group_array(message_id) FROM (SELECT message_id FROM signature_keys "
-    "WHERE key = k.value ORDER BY message_id DESC LIMIT :n)) FROM json_each(:keys) k",
-    False: "SELECT k.key, (SELECT array_agg(message_id) FROM (SELECT message_id FROM signature_keys "
-    "WHERE key = k.key ORDER BY message_id DESC LIMIT :n) m) FROM unnest(CAST(:keys AS bigint[])) AS k(key)",
-}
-"""Each key with the latest messages that have it."""
 
 
 @dataclass(slots=True)
@@ -53,19 +38,6 @@ class Asking:
     events: list[int] = field(default_factory=list)
     fresh: bool = False  # it landed in this transaction, nothing of it is stored yet
     keys: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    id: int
-    cluster: int
-    at: datetime
-    body: str
-    network: str
-    post_id: str
-    author_id: str | None
-    external_id: str
-    parent_id: str | None
 
 
 # --- linking ----------------------------------------------------------------------------------------------------------
@@ -94,7 +66,7 @@ def link(tx: Tx, asked: Sequence[Asking]) -> None:
     remove(tx, changed)
     for a in new:
         a.keys = frozenset(_keys(a)) if a.signature is not None else frozenset()
-    known = _Known(tx, new)
+    known = Known(tx, new)
     rows: list[dict[str, Any]] = []
     pointed: list[dict[str, Any]] = []
     for a in sorted(new, key=lambda a: (a.row["listed_at"], a.row["id"])):
@@ -181,112 +153,9 @@ _POINT = (
 )
 
 
-class _Known:
-    """What a batch can be compared with: stored messages that share a key with one of it, and the batch itself."""
-
-    def __init__(self, tx: Tx, asked: Sequence[Asking]) -> None:
-        self.window: timedelta = tx.repeat_window
-        self.by_key: dict[int, list[int]] = {}
-        wanted = sorted({k for a in asked for k in a.keys})
-        mine = {a.row["id"] for a in asked}
-        for part in chunks(wanted):
-            keys: Any = orjson.dumps(part).decode() if tx.is_sqlite else part
-            for key, ids in tx.execute(text(_LATEST[tx.is_sqlite]), {"keys": keys, "n": PER_KEY}).all():
-                found = orjson.loads(ids) if tx.is_sqlite else ids
-                if found:
-                    self.by_key[key] = [i for i in found if i not in mine]
-        self.found = _load(tx, self._wanted(asked))
-        heads = {c.cluster for c in self.found.values()} - self.found.keys()
-        self.found |= _load(tx, heads)
-
-    def _wanted(self, asked: Sequence[Asking]) -> set[int]:
-        """Stored messages that may be compared with one of the batch. A copy needs no other than the text it copies."""
-        wanted: set[int] = set()
-        here: set[int] = set()
-        for a in asked:
-            copy = a.signature.copy if a.signature is not None else 0
-            if copy and (ids := self.by_key.get(copy)):
-                wanted.add(max(ids))
-            elif copy not in here:
-                wanted.update(self._likely(a))
-            if copy:
-                here.add(copy)
-        return wanted
-
-    def _likely(self, a: Asking) -> list[int]:
-        """Ids of the messages that share most keys with `a`, of equals the latest, best first."""
-        shared = Counter(itertools.chain.from_iterable(self.by_key.get(key, ()) for key in a.keys))
-        return [i for _, i in sorted(((n, i) for i, n in shared.items()), reverse=True)[:PER_MESSAGE]]
-
-    def add(self, a: Asking, cluster: int) -> None:
-        row = a.row
-        self.found[row["id"]] = _Candidate(
-            row["id"], cluster, row["listed_at"], a.signature.body, row["network"], row["post_id"], row["author_id"],
-            row["external_id"], row["parent_id"],
-        )  # fmt: skip
-        for key in a.keys:
-            ids = self.by_key.setdefault(key, [])
-            ids.append(row["id"])
-            if len(ids) > PER_KEY:  # the latest count, as they do among the stored
-                ids.remove(min(ids))
-
-    def find(self, a: Asking) -> tuple[int, str] | None:
-        """The first message of the question that `a` repeats, and the note for people."""
-        if a.signature is None:
-            return None
-        copies = self.by_key.get(a.signature.copy) if a.signature.copy else None
-        best = self._best(a, [max(copies)]) if copies else None
-        if best is None:
-            best = self._best(a, self._likely(a))
-        if best is None:
-            return None
-        score, cluster, found = best
-        return cluster, f"повтор: см. № {cluster} ({found.why}, сходство {score:.2f})"
-
-    def _best(self, a: Asking, ids: Sequence[int]) -> tuple[float, int, Likeness] | None:
-        """(score, cluster, likeness) of the most alike of these messages."""
-        best: tuple[float, int, Likeness] | None = None
-        for id_ in ids:
-            c = self.found.get(id_)
-            if c is None or (best is not None and c.cluster == best[1]) or (found := self._compare(a, c)) is None:
-                continue
-            first = self.found.get(c.cluster)
-            if first is not None and first.id != c.id and first.body and a.signature.contradicts(first.body):
-                continue
-            if best is None or found.score > best[0]:
-                best = (found.score, c.cluster, found)
-            if found.score >= _SURE:
-                break
-        return best
-
-    def _compare(self, a: Asking, c: _Candidate) -> Likeness | None:
-        row = a.row
-        apart = abs(row["listed_at"] - c.at)
-        if apart > self.window or not c.body:
-            return None
-        same_network = row["network"] == c.network
-        near = ""
-        if same_network and row["post_id"] == c.post_id:
-            tied = (row["parent_id"] and row["parent_id"] == c.external_id) or c.parent_id == row["external_id"]
-            near = "thread" if tied else "post"
-        return a.signature.likeness(
-            c.body,
-            same_author=bool(same_network and row["author_id"] and row["author_id"] == c.author_id),
-            near=near,
-            apart_s=apart.total_seconds(),
-        )
-
-
-def _load(tx: Tx, ids: Iterable[int]) -> dict[int, _Candidate]:
-    s, m = signatures.c, messages.c
-    query = select(
-        s.message_id, s.cluster, s.at, s.body, m.network, m.post_id, m.author_id, m.external_id, m.parent_id
-    ).join_from(signatures, messages, m.id == s.message_id)
-    return {r.message_id: _Candidate(*r) for r in rows_in(tx.conn, query, s.message_id, sorted(ids))}
-
-
 def succeed(tx: Tx, first: int) -> None:
     """Message `first` leaves the cluster that it began: the next one becomes its first."""
+    stale(tx)
     s, m = signatures.c, messages.c
     among = (s.cluster == first) & (s.message_id != first)
     heir = tx.execute(select(s.message_id).where(among).order_by(s.message_id).limit(1)).scalar()
@@ -310,6 +179,8 @@ def succeed(tx: Tx, first: int) -> None:
 
 def remove(tx: Tx, rows: Sequence[Any]) -> None:
     """Take signatures and their keys out of the tables."""
+    if rows:
+        stale(tx)
     for r in rows:
         keys = orjson.loads(r.keys)
         if keys:
