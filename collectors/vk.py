@@ -57,8 +57,9 @@ class VkCollector(Collector):
         deletions=True,
         reply=True,
         block=True,
+        push=True,
         cost="бесплатно; 3 запроса в секунду",
-        note="фото и видео — только с токеном пользователя",
+        note="фото и видео — только с токеном пользователя; новости сама — для otklik worker",
     )
     max_reply = MAX_REPLY
     prices = Prices(posts=100, counters=2500, comments=100)

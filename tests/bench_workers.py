@@ -19,7 +19,7 @@ from tests.postgres import Server
 from tests.proofs.lab import TOKEN, Lab
 from tests.proofs.workers import fork_worker, load_all, told_to_stop
 
-ROUNDS = 3
+ROUNDS = 5
 WIDTHS = (1, 2, 4)
 PAGES = 16
 

@@ -214,6 +214,7 @@ def main() -> int:
             good &= hours(kind, asked.messages)
     if "workers" in asked.parts:
         good &= working(asked.kills)
+        good &= pytest(["tests/proofs/test_workers.py"], OTKLIK_SOAK="1")
     if "schedules" in asked.parts:
         good &= schedules(asked.schedules)
     if "faults" in asked.parts:

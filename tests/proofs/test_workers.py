@@ -6,19 +6,23 @@ import json
 import multiprocessing
 import os
 import signal
-import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import cli
 import store.migrate
 from store.admin import migrate
 from store.copies import existing
 from store.events import last_seq
 from store.ledger import compare
-from tests.proofs.lab import PAGES, TOKEN, Lab, Storm, laboratory
+from tests.conftest import SOAK
+from tests.postgres import Server
+from tests.proofs.lab import PAGES, Lab, Storm, laboratory
 from tests.proofs.workers import (
     PACE,
     PATIENCE_S,
@@ -32,7 +36,7 @@ from tests.proofs.workers import (
     told_to_stop,
     wait_until,
 )
-from tests.rig import PROGRAM, PlainJudge, environment, otklik
+from tests.rig import PlainJudge, otklik
 
 NEXT = """
 import sqlalchemy as sa
@@ -79,18 +83,20 @@ def test_after_a_migration_the_older_worker_ends_and_the_newer_goes_on(
     """The newer program is this one with one more migration."""
     with small(postgres_url) as lab:
         (tmp_path / "config.yaml").write_text(at_pace(lab, judge=PlainJudge()), encoding="utf-8")
-        command = [*PROGRAM, "--config", str(tmp_path / "config.yaml"), "worker", "--pages", "1"]
+        load_all()
         lab.advance()
-        with subprocess.Popen(command, env=environment(VK_TOKEN=TOKEN), stderr=subprocess.PIPE, text=True) as older:
-            try:
-                until(lambda: older.poll() is not None or landed(lab) > 0)
-                newer(tmp_path, monkeypatch)
-                assert migrate(lab.url) == "9999"
-                lab.advance(2)
-                said = older.communicate(timeout=PATIENCE_S)[1].splitlines()
-            finally:
-                older.kill()
-        assert older.returncode == 2
+        older = fork_command(["--config", str(tmp_path / "config.yaml"), "worker", "--pages", "1"], tmp_path / "said")
+        try:
+            until(lambda: ended(older) is not None or landed(lab) > 0)
+            newer(tmp_path, monkeypatch)
+            assert migrate(lab.url) == "9999"
+            lab.advance(2)
+            until(lambda: ended(older) is not None)
+        finally:
+            if ended(older) is None:
+                os.kill(older, signal.SIGKILL)
+        assert ended(older) == 2
+        said = (tmp_path / "said").read_text(encoding="utf-8").splitlines()
         assert said[0].startswith("рабочий процесс начат, страниц одновременно: 1")
         assert said[1:] == [
             f"otklik: база обновлена до схемы 9999, эта программа знает {HEAD}; запустите новую версию otklik"
@@ -115,7 +121,62 @@ def test_after_a_migration_the_older_worker_ends_and_the_newer_goes_on(
         assert lab.heard() and set(lab.heard().values()) == {1}, "nobody was killed: each alert rang once"
 
 
+@pytest.mark.skipif(not SOAK, reason="a long run: OTKLIK_SOAK=1")
+@pytest.mark.timeout(600)
+def test_a_worker_whose_connections_break_goes_on_or_ends_with_a_sentence(postgres_url: str, postgres: Server) -> None:
+    """All sessions of the database are ended, as by a restart of PostgreSQL; systemd would start the worker again."""
+    with small(postgres_url) as lab:
+        at_pace(lab, judge=PlainJudge())
+        load_all()
+        pid = fork_worker(lab)
+        for _ in range(8):
+            lab.advance()
+            assert not caught_up(lab).lost
+            with postgres._admin() as conn:
+                conn.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE usename = 'otklik' AND pid <> pg_backend_pid()"
+                )
+            time.sleep(2)
+            gone, status = os.waitpid(pid, os.WNOHANG)
+            if gone:
+                assert os.waitstatus_to_exitcode(status) == 1
+                pid = fork_worker(lab)
+        lab.advance()
+        assert not caught_up(lab).lost
+        assert told_to_stop(pid) == 0
+        after = compare(lab.url, lab.ledger())
+        assert after.agrees, after.examples()
+
+
 HEAD = store.migrate.HEAD
+
+
+def fork_command(argv: list[str], said: Path) -> int:
+    """The whole command in a child; its stderr goes to the file `said`."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        os.dup2(os.open(said, os.O_CREAT | os.O_WRONLY), 2)
+        sys.stderr = open(2, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
+        code = cli.run(argv)
+    finally:
+        os._exit(code)
+
+
+_ended: dict[int, int] = {}
+
+
+def ended(pid: int) -> int | None:
+    """How a child ended; None while it lives."""
+    if pid not in _ended:
+        gone, status = os.waitpid(pid, os.WNOHANG)
+        if not gone:
+            return None
+        _ended[pid] = os.waitstatus_to_exitcode(status)
+    return _ended[pid]
 
 
 def landed(lab: Lab) -> int:
