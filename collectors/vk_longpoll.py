@@ -15,6 +15,7 @@ from collectors.contract import Unavailable
 from collectors.manners import Retry
 from collectors.transport import Gate, get_json, http_client
 from collectors.vk_push import News, news
+from settings import remember_secret
 
 if TYPE_CHECKING:
     import httpx
@@ -55,6 +56,7 @@ class LongPoll:
         server, key, ts = (told.get(k) if isinstance(told, dict) else None for k in ("server", "key", "ts"))
         if not isinstance(server, str) or not isinstance(key, str) or not isinstance(ts, str | int):
             raise Retry("ответ не похож на ответ ВКонтакте")
+        remember_secret(key)
         self._gate, self._key, self._ts = self._checked(server), key, str(ts)
         self._client = http_client(self._gate)
 

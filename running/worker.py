@@ -265,6 +265,8 @@ class Worker:
 
     def _step(self, step: Step, timestamp: int) -> None:
         def work() -> None:
+            if self.stop.is_set():
+                return  # its next turn is another worker's
             said, failed = run_step(step, Work(self.store, self.settings, self.judges.classifier, self.stop, self.poke))
             for sentence in said:
                 log.info("%s: %s", step.name, sentence)

@@ -62,7 +62,7 @@ def ensure(db: Database, *, anew: bool) -> None:
         return
     sql, wanted = _wanted()
     try:
-        with db.write() as conn:
+        with db.engine.begin() as conn:
             conn.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _PG_LOCK})
             found = _found(conn)
             if found == wanted:

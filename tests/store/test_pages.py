@@ -71,3 +71,16 @@ def test_what_a_configured_page_was_found_to_be(store):
 
 def test_runs_have_ids_of_their_own(store):
     assert len({store.start_run("collect", NOW) for _ in range(50)}) == 50
+
+
+def test_a_page_that_is_woken_while_it_is_collected_stays_woken(store):
+    began = NOW + timedelta(hours=1)
+    page = PageRef("vk", "-1")
+    assert not store.wake("vk", "-1", None, whole=False, now=NOW), "a page that nobody saw needs no hint"
+    store.see_page(page, NOW)
+    for woken_at, stays in ((began - timedelta(minutes=1), False), (began + timedelta(seconds=1), True)):
+        assert store.wake("vk", "-1", "wall-1_1", whole=True, now=woken_at)
+        run = store.start_run("page", began)
+        store.add_coverage(run, coverage(Outcome.complete, began))
+        (state,) = store.page_states()
+        assert (state.next_due_at is not None) is stays, woken_at
