@@ -509,6 +509,7 @@ def queue_show(id: str, by: By = None, as_json: Json = False) -> None:
         found = store.message(id, full=True)
         found["repeats"] = [m for m in store.repeats(id, limit=20) if m["id"] != found["id"]]
         found["blocks"] = store.blocks(author_of=id)
+        found["hidden"] = (store.desk(id)["case"] or {}).get("hidden")
         store.saw(who(by), [found["id"], *(m["id"] for m in found["repeats"])], "show", utc_now())
         titles = _page_titles(store)
     emit(found) if as_json else _show("message", found, pages=titles)

@@ -478,12 +478,22 @@ class FacebookNetwork(Network):
     )
 
 
+class XUser(_Section):
+    """The right of the page's owner (OAuth 1.0a, user context): replies are hidden by it (docs/ru/x-token.md)."""
+
+    consumer_key: Name
+    consumer_secret: Secret
+    token: Secret
+    token_secret: Secret
+
+
 class XNetwork(Network):
     """`search`: seven days, or all that was ever written where that access was bought. `vocabulary`: how fields are
-    called, None: tried."""
+    called, None: tried. `user`: the owner's right, without which nothing is hidden."""
 
     search: Literal["recent", "all"] = "recent"
     vocabulary: Literal["tweet", "post"] | None = None
+    user: XUser | None = None
 
 
 class TelegramNetwork(Network):

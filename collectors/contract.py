@@ -107,7 +107,8 @@ class Capabilities:
     comments are only told as they are written (`push`), and once. `counters`: a post tells how many comments it has.
     `replies`: which comment a reply answers is told. `depth`: to so many levels (2: a reply to a reply hangs under the
     top comment; None: however deep). `edits`, `deletions`: can be seen. `attachments`: come with comments.
-    `reply`, `hide`, `block`: a person's deed can be carried out. `push`: the network tells of news by itself.
+    `reply`, `hide`, `block`: a person's deed can be carried out; `hide` means a comment that stays and can be shown
+    again: deleting is no hiding. `push`: the network tells of news by itself.
     `cost`, `note`: limits and money, and what else one should know (short, Russian).
     """
 
@@ -178,8 +179,8 @@ class Walk:
 
     @property
     def live(self) -> int:
-        """How many stored comments of this post are not deleted."""
-        return sum(1 for k in self.known.values() if not k.deleted)
+        """How many stored comments of this post are neither deleted nor hidden by us."""
+        return sum(1 for k in self.known.values() if not k.deleted and not k.hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ class Collector(ABC):
     `needs_token`: nothing can be read without one. `max_reply`: the longest answer in characters, 0 = no limit known.
     `daily_budget`: units a day that the network allows everybody, None when it names no such number; `day_zone`: where
     its day begins. `counter_tells_all`: comments come and go only when a post's counter changes; where it counts some
-    of them only (direct replies), every visit looks for new ones.
+    of them only (direct replies), every visit looks for new ones. `block_ends`: the network keeps a blocking's term.
     """
 
     network: ClassVar[str]
@@ -224,6 +225,7 @@ class Collector(ABC):
     daily_budget: ClassVar[int | None] = None
     day_zone: ClassVar[str] = "UTC"
     counter_tells_all: ClassVar[bool] = True
+    block_ends: ClassVar[bool] = False
     inbox: Inbox
     """Where news that the network tells only once wait to be landed; of this process alone unless `make` gave it."""
 
@@ -309,18 +311,39 @@ class Collector(ABC):
         """
         raise NotImplementedError
 
-    def block(self, page: PageRef, author: Author, until: datetime | None, ground: str) -> None:
+    def block(
+        self, page: PageRef, author: Author, until: datetime | None, ground: str, hidden: str | None = None
+    ) -> None:
         """Keep an author from writing on the page until then (None: let the author write again). Doing it once more
         does no harm; the last word counts. `ground`: one of clause 10 (insult, illegal, advertising, offtopic, spam).
+        `hidden`: a comment of the author that we have hidden, for networks that block by it.
 
         Raises `Declined` when this program can't do it here, and the other errors of the contract.
         """
         if not self.capabilities.block:
             raise Declined(f"{self.title}: через программу здесь не блокируют")
-        self.send_block(page, author, until, ground)
+        if author.id is None:
+            raise Declined("сеть не назвала автора")
+        self.send_block(page, author, until, ground, hidden)
 
-    def send_block(self, page: PageRef, author: Author, until: datetime | None, ground: str) -> None:
-        """The network's part of `block`; only with `capabilities.block`."""
+    def send_block(
+        self, page: PageRef, author: Author, until: datetime | None, ground: str, hidden: str | None
+    ) -> None:
+        """The network's part of `block`; only with `capabilities.block`. The author has an id."""
+        raise NotImplementedError
+
+    def hide(self, page: PageRef, external_id: str, hidden: bool) -> None:
+        """Keep a comment on the page from being seen by others, or (False) show it again. Nothing is deleted; doing it
+        once more does no harm, so it may be repeated after any error.
+
+        Raises `Declined` when this program can't do it here, and the other errors of the contract.
+        """
+        if not self.capabilities.hide:
+            raise Declined(f"{self.title}: скрыть комментарий через программу здесь нельзя")
+        self.send_hide(page, external_id, hidden)
+
+    def send_hide(self, page: PageRef, external_id: str, hidden: bool) -> None:
+        """The network's part of `hide`; only with `capabilities.hide`."""
         raise NotImplementedError
 
     def close(self) -> None:

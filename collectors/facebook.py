@@ -24,6 +24,7 @@ from collectors.contract import (
     Check,
     CollectError,
     Collector,
+    Declined,
     Gone,
     Receipt,
     Unauthorised,
@@ -69,6 +70,8 @@ class FacebookCollector(Collector):
         edits=True,
         deletions=True,
         reply=True,
+        hide=True,
+        block=True,
         cost="бесплатно; предел за сутки зависит от числа читателей страницы",
         note="принадлежит Meta (запрещена в РФ); нужны решение юриста и выход в сеть через прокси",
     )
@@ -234,6 +237,22 @@ class FacebookCollector(Collector):
         if not walk.complete:
             raise Unavailable(f"ответы Facebook просмотрены не все: {walk.reason}; повторите позже")
         return None
+
+    # --- hiding and blocking -----------------------------------------------------------------------------------------
+
+    def send_hide(self, page: PageRef, external_id: str, hidden: bool) -> None:
+        """The writer and their friends go on seeing a hidden comment; the page sees it, so it is read as before."""
+        if external_id.startswith(f"{page.id}_"):
+            raise Declined("это публикация посетителя, а не комментарий; скройте её сами на странице Facebook")
+        self.client.change(external_id, is_hidden="true" if hidden else "false")
+
+    def send_block(
+        self, page: PageRef, author: Author, until: datetime | None, ground: str, hidden: str | None
+    ) -> None:
+        """Facebook knows no term: what blocks until then is the program, which lifts it."""
+        if not re.fullmatch(r"\d{1,25}", author.id or ""):
+            raise Declined("Facebook не назвала автора; заблокируйте его сами на странице")
+        self.client.change(f"{page.id}/blocked", "POST" if until is not None else "DELETE", user=str(author.id))
 
     @staticmethod
     def _receipt(raw: Mapping[str, Any]) -> Receipt:

@@ -172,6 +172,32 @@ class GraphClient:
         except CollectError as e:
             raise Declined(f"{self.title} не приняла ответ: {e}; разместите его сами", code=e.code) from None
 
+    def change(self, path: str, verb: str = "POST", **form: str) -> None:
+        """Set something that may as well be set twice: it is repeated after any passing trouble.
+
+        What Meta refuses for good is `Declined`: a person must do it.
+        """
+
+        def send() -> None:
+            data = {**form, **self._proof}
+            how = {"params": data} if verb == "DELETE" else {"data": data}
+            answer = self._send(self._http.build_request(verb, self._path(path), **how))
+            said = mapping(answer)
+            # `{"success": true}`, or under the name of each whom it was done to (Page.blocked).
+            if answer is not True and not any(_done(said.get(k)) for k in ("success", form.get("user"))):
+                raise Retry(f"{self.title} не подтвердила, что это сделано")
+
+        try:
+            self.manners.call(send, what=f"{verb.lower()} {_what(path)}")
+        except Unauthorised as e:
+            if e.code in ("3", "10") or (e.code or "").startswith("2"):
+                raise Declined(f"{e}; сделайте это сами на странице", code=e.code) from None
+            raise
+        except (RateLimited, Blocked, Unavailable):
+            raise
+        except CollectError as e:
+            raise Declined(f"{self.title} не выполнила это: {e}; сделайте это сами на странице", code=e.code) from None
+
     def speaks_for(self, page: str) -> None:
         """`Declined` unless this token writes in the name of `page`."""
         if page in self._names:
@@ -303,6 +329,10 @@ class GraphClient:
             raise as_error(mapping(error), self.title, self.guide, wait)
         if headers and self.share >= FULL:
             self.manners.hold(wait or FULL_PAUSE)
+
+
+def _done(value: Any) -> bool:
+    return value is True or value == "true"
 
 
 def is_id(value: Any) -> bool:

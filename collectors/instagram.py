@@ -72,6 +72,7 @@ class InstagramCollector(Collector):
         edits=True,
         deletions=True,
         reply=True,
+        hide=True,
         attachments=False,
         cost="бесплатно; предел за сутки зависит от числа читателей страницы",
         note="своя страница; чужая — через instaloader на свой риск; принадлежит Meta (запрещена в РФ)",
@@ -221,6 +222,11 @@ class InstagramCollector(Collector):
         if self.loaded is not None:
             raise Declined("в режиме instaloader размещённые ответы не проверяются")
         return self._find(answer, *self._addressed(answer), besides)
+
+    def send_hide(self, page: PageRef, external_id: str, hidden: bool) -> None:
+        if self.loaded is not None:
+            raise Declined("в режиме instaloader комментарии не скрывают; скройте его сами")
+        self.client.change(external_id, hide="true" if hidden else "false")
 
     def _speaks_for(self, speaker: PageRef) -> None:
         if self._login == "instagram":

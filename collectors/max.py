@@ -78,8 +78,10 @@ class MaxCollector(Collector):
         deletions=True,
         attachments=False,
         reply=True,
+        block=True,
         cost="бесплатно; до 30 запросов в секунду, ответов — 2 в секунду",
-        note="счётчика, вложений и оценок у комментариев нет; методы комментариев новее опубликованной схемы",
+        note="счётчика, вложений и оценок у комментариев нет; методы комментариев новее опубликованной схемы; "
+        "блокируют, удаляя из канала; снимать блокировку приходится самому",
     )
     config: MaxNetwork
 
@@ -226,6 +228,27 @@ class MaxCollector(Collector):
             ):
                 return Receipt(one.external_id, one.url, one.published_at)
         return None
+
+    # --- blocking ----------------------------------------------------------------------------------------------------
+
+    def send_block(
+        self, page: PageRef, author: Author, until: datetime | None, ground: str, hidden: str | None
+    ) -> None:
+        """The author is removed from the channel and can't come back; the API has no call that lets him in again."""
+        if until is None:
+            raise Declined("MAX не даёт программам снимать блокировку; снимите её сами в настройках канала")
+        if not re.fullmatch(r"\d{1,19}", author.id or ""):
+            raise Declined("MAX не назвал автора; заблокируйте его сами в настройках канала")
+        try:
+            self.client.remove(page.id, str(author.id))
+        except Unauthorised as e:
+            if "token" in (e.code or ""):
+                raise
+            raise Declined(f"{e}; нужно право управлять участниками (add_remove_members)", code=e.code) from None
+        except CollectError as e:
+            if e.page_wide or isinstance(e, Unavailable) or e.outcome is Outcome.rate_limited:
+                raise
+            raise Declined(f"MAX не выполнил это: {e}; сделайте это сами в настройках канала", code=e.code) from None
 
     # --- doctor ------------------------------------------------------------------------------------------------------
 

@@ -80,6 +80,23 @@ class MaxClient(JsonApi):
         headers = {"Authorization": self.manners.token()}
         return self.ask(path, read, headers=headers, what=what, **how)
 
+    def remove(self, chat: str, user: str) -> None:
+        """Remove a member from a chat for good (`block`); doing it again does no harm."""
+        what = "members.delete"
+
+        def read(status: int, data: Any) -> None:
+            if status >= 400:
+                raise as_error(status, data, what)
+            if not isinstance(data, dict) or not isinstance(data.get("success"), bool):
+                raise Retry("ответ не похож на ответ MAX")
+            if not data["success"]:
+                text = scrub(" ".join(clean(data.get("message")).split()))[:200] or "без пояснения"
+                raise CollectError(f"MAX отказал ({what}): {text}")
+
+        headers = {"Authorization": self.manners.token()}
+        asked = {"user_id": user, "block": "true"}
+        self.ask(f"chats/{chat}/members", read, params=asked, headers=headers, verb="DELETE", what=what)
+
     def me(self) -> dict[str, Any]:
         """The bot itself, asked once."""
         if self._me is None:

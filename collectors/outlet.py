@@ -68,15 +68,33 @@ class Outlet:
     def find(self, answer: Answer, since: datetime, besides: frozenset[str] = frozenset()) -> Receipt | None:
         return self._collector(answer.page.network).find_reply(answer, since, besides)
 
-    def block(self, page: PageRef, author: Author, until: datetime | None, ground: str) -> ByHand | None:
+    def block(
+        self, page: PageRef, author: Author, until: datetime | None, ground: str, hidden: str | None = None
+    ) -> ByHand | None:
         """Keep an author from writing on the page until then, or (None) let the author write again. None: it is done.
 
-        Raises what stands in the way now and may be gone later.
+        Raises what stands in the way now and may be gone later. `hidden`: see `Collector.block`.
         """
         if (why := self._shut(page.network, "block", "через программу здесь не блокируют")) is not None:
             return ByHand(why)
         try:
-            self._collector(page.network).block(page, author, until, ground)
+            self._collector(page.network).block(page, author, until, ground, hidden)
+        except Declined as e:
+            return ByHand(str(e))
+        return None
+
+    def block_ends(self, network: str) -> bool:
+        """Whether a blocking ends there by itself when its term does."""
+        from collectors import available, load
+
+        return network in available() and load(network).block_ends
+
+    def hide(self, page: PageRef, external_id: str, hidden: bool) -> ByHand | None:
+        """Keep a comment from being seen, or show it again. None: it is done; raises as `block`."""
+        if (why := self._shut(page.network, "hide", "скрыть комментарий через программу здесь нельзя")) is not None:
+            return ByHand(why)
+        try:
+            self._collector(page.network).hide(page, external_id, hidden)
         except Declined as e:
             return ByHand(str(e))
         return None

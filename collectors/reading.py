@@ -231,6 +231,7 @@ class Reading(Generic[T]):
         return any(
             k.parent_id is None
             and not k.deleted
+            and not k.hidden
             and not self.seen.get(key, False)
             and key != itself
             and (self.tree.order(key) or 0) > end
@@ -251,6 +252,10 @@ class Reading(Generic[T]):
         walk = self.walk
         live = sum(self.seen.values())
         walk.stubs = len(self.seen) - live
+        itself = self.itself.external_id if self.itself is not None else None
+        # Hidden by us: the network shows them to us or not, and counts them or not.
+        ours = [key for key, k in walk.known.items() if k.hidden and not k.deleted and key != itself]
+        unseen = sum(1 for key in ours if not self.seen.get(key, False))
         total = len(self.seen) + self.bonus
         counted = None if self.told is None else self.told + self.bonus
         now = self.post.counter
@@ -266,7 +271,7 @@ class Reading(Generic[T]):
         missing = max(counted or 0, now or 0) - total if not self.skipped else 0
         if missing > 0 or self.short:
             walk.counter = max(walk.counter or 0, total + max(missing, self.short))
-        if not self.seen and missing > 0:
+        if not self.seen and missing > unseen:
             walk.outcome = Outcome.blocked
             walk.problem = f"{self.tree.title} считает комментариев {missing}, но не показывает ни одного"
             return
@@ -277,11 +282,13 @@ class Reading(Generic[T]):
         walk.complete = True
         walk.exhaustive = not self.skipped
         if walk.exhaustive and self.count is not None:
-            yield Batch((), cursor=json.dumps({"beyond": self.count - live, "stubs": walk.stubs}))
+            plain = live - (len(ours) - unseen)
+            yield Batch((), cursor=json.dumps({"beyond": self.count - plain, "stubs": walk.stubs}))
 
 
 def below(known: Mapping[str, Known]) -> dict[str, int]:
-    """How many live stored replies hang below each comment, at any depth. A ring of parents counts for nobody."""
+    """How many stored replies, neither deleted nor hidden by us, hang below each comment, at any depth. A ring of
+    parents counts for nobody."""
     waiting: dict[str, int] = {}  # comment -> direct replies not summed up yet
     for k in known.values():
         if k.parent_id is not None:
@@ -293,7 +300,8 @@ def below(known: Mapping[str, Known]) -> dict[str, int]:
         one = known.get(key)
         if one is None or one.parent_id is None:
             continue
-        sums[one.parent_id] = sums.get(one.parent_id, 0) + sums.get(key, 0) + (not one.deleted)
+        there = not one.deleted and not one.hidden
+        sums[one.parent_id] = sums.get(one.parent_id, 0) + sums.get(key, 0) + there
         waiting[one.parent_id] -= 1
         if not waiting[one.parent_id]:
             ready.append(one.parent_id)
@@ -303,7 +311,8 @@ def below(known: Mapping[str, Known]) -> dict[str, int]:
 def _note(cursor: str | None, name: str) -> int:
     """What the last exhaustive walk left for the next one.
 
-    "beyond": how many more than the live ones the network counted (stubs, hidden ones; less: it counts no replies);
+    "beyond": how many more than the live ones, those that we have hidden apart, the network counted (stubs, hidden
+    ones; less: it counts no replies);
     "stubs": how many of these were stubs.
     """
     try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from collectors import telegram_doctor, telegram_replies
+from collectors import telegram_blocks, telegram_doctor, telegram_replies
 from collectors.contract import (
     Answer,
     Batch,
@@ -49,7 +49,7 @@ from collectors.telegram_items import (
 )
 from collectors.telegram_stream import TelegramStream, remember
 from settings import ConfigError
-from store.values import Outcome, PageRef, Post, Pushed
+from store.values import Author, Outcome, PageRef, Post, Pushed
 
 if TYPE_CHECKING:
     from collectors.manners import Manners
@@ -75,6 +75,7 @@ class TelegramCollector(Collector):
         edits=True,
         deletions=False,
         reply=True,
+        block=True,
         push=True,
         cost="бесплатно; бот видит только то, что написано при нём; новости хранятся 24 часа",
         note="удалений и счётчиков бот не видит; публикация видна с первого комментария или с её копии в группе",
@@ -291,6 +292,11 @@ class TelegramCollector(Collector):
 
     def send_reply(self, answer: Answer) -> Receipt:
         return telegram_replies.send(self, answer)
+
+    def send_block(
+        self, page: PageRef, author: Author, until: datetime | None, ground: str, hidden: str | None
+    ) -> None:
+        telegram_blocks.block(self, page, author, until)
 
     def find_reply(self, answer: Answer, since: datetime, besides: Container[str] = ()) -> Receipt | None:
         return telegram_replies.find(self, answer, besides)

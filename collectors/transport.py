@@ -283,13 +283,15 @@ def http_client(gate: Gate, **options: Any) -> httpx.Client:
 def get_json(
     client: httpx.Client, gate: Gate, request: httpx.Request, judge: Callable[[int, Any], None] = judge_status
 ) -> tuple[int, Any, Any]:
-    """(status, headers, parsed JSON) of a request; statuses that `judge` lets pass are the caller's."""
+    """(status, headers, parsed JSON; None of a 204) of a request; statuses that `judge` lets pass are the caller's."""
     import httpx
 
     try:
         response = client.send(request, stream=True)
         try:
             judge(response.status_code, response.headers)
+            if response.status_code == 204:  # done, and nothing to say of it
+                return 204, response.headers, None
             judge_type(response.headers)
             body = _gather(response.iter_bytes(), gate.timeout)
         finally:

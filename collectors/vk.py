@@ -50,6 +50,7 @@ class VkCollector(Collector):
     api = "https://api.vk.ru/method/"
     hosts = frozenset({"api.vk.ru", "api.vk.com"})
     requests_per_second = 3.0
+    block_ends = True
     capabilities = Capabilities(
         counters=True,
         replies=True,
@@ -121,7 +122,9 @@ class VkCollector(Collector):
     def find_reply(self, answer: Answer, since: datetime, besides: Container[str] = ()) -> Receipt | None:
         return self.written.find(answer, since, besides)
 
-    def send_block(self, page: PageRef, author: Author, until: datetime | None, ground: str) -> None:
+    def send_block(
+        self, page: PageRef, author: Author, until: datetime | None, ground: str, hidden: str | None
+    ) -> None:
         vk_blocks.block(self.client, page, author, until, ground)
 
     def check(self, pages: Iterable[PageRef]) -> Iterator[Check]:

@@ -70,9 +70,14 @@ class _Sight:
         return {i for i, k in self.walk.known.items() if not k.deleted}
 
     @property
+    def hidden(self) -> set[str]:
+        """Those that we have hidden ourselves and the network therefore does not show, though it may count them."""
+        return {i for i, k in self.walk.known.items() if k.hidden and not k.deleted and i not in self.live}
+
+    @property
     def absent(self) -> set[str]:
         """Stored ones that the network does not show (any more)."""
-        return self.stored - self.live if self.walk.exhaustive else set()
+        return self.stored - self.live - self.hidden if self.walk.exhaustive else set()
 
     @property
     def there(self) -> int:
@@ -81,7 +86,10 @@ class _Sight:
     @property
     def gap(self) -> int | None:
         """How many the network counts and does not show; None: it has no counter."""
-        return None if self.walk.counter is None else max(0, self.walk.counter - self.there - self.walk.stubs)
+        if self.walk.counter is None:
+            return None
+        unseen = len(self.hidden) if self.walk.exhaustive else 0
+        return max(0, self.walk.counter - self.there - self.walk.stubs - unseen)
 
 
 def walk_post(visit: Visit, post: Post, state: PostState | None, full: bool) -> None:

@@ -33,6 +33,7 @@ from collectors.contract import (
 from collectors.raw import clean, mapping, rows, whole
 from collectors.when import from_text
 from collectors.x_client import GUIDE, MOST, Found, XClient, is_id
+from collectors.x_hiding import set_hidden
 from settings import ConfigError, XNetwork
 from store.values import Attachment, Author, Comment, Outcome, PageRef, Post
 
@@ -59,8 +60,9 @@ class XCollector(Collector):
         replies=True,
         edits=True,
         deletions=True,
+        hide=True,
         cost="платно: 0,005 $ за прочитанный пост",
-        note="поиск видит ответы за 7 дней",
+        note="поиск видит ответы за 7 дней; скрывают с ключами владельца страницы (networks.x.user)",
     )
     prices = Prices(posts=MOST, counters=MOST, comments=MOST, unit="постов", by_item=True, dollars=0.005)
     daily_budget: ClassVar[int | None] = 1000
@@ -70,6 +72,7 @@ class XCollector(Collector):
         super().__init__(config, manners)
         assert isinstance(config, XNetwork)
         self._search = config.search
+        self._user = config.user
         self.client = XClient(manners, config.vocabulary)
         self._direct: dict[str, int | None] = {}  # post -> its direct replies as last told
 
@@ -162,6 +165,9 @@ class XCollector(Collector):
                 raise Gone(f"публикация {post.id} удалена", code="resource-not-found")
         return self._direct.get(post.id, post.counter)
 
+    def send_hide(self, page: PageRef, external_id: str, hidden: bool) -> None:
+        set_hidden(self.client, self._user, external_id, hidden)
+
     def check(self, pages: Iterable[PageRef]) -> Iterator[Check]:
         pages = list(pages)
         for number, page in enumerate(pages):
@@ -202,7 +208,8 @@ class _Turn:
     hidden: int = 0
 
     def run(self) -> Iterator[Batch]:
-        stored = {i: k.parent_id for i, k in self.walk.known.items() if not k.deleted}
+        # What we have hidden is not looked for: search may leave it out, and looking it up is paid for.
+        stored = {i: k.parent_id for i, k in self.walk.known.items() if not k.deleted and not k.hidden}
         if not self.walk.full and stored and self.walk.cursor is not None:
             newest = max(stored, key=int)
             believed = yield from self._read_newer(newest)
@@ -297,7 +304,10 @@ class _Turn:
         counted = self.x.direct(self.post)
         if anew and counted not in agreed:
             counted = self.x.direct(self.post, anew=True)  # drift between two calls, or a gap? asking again tells
-        return 0 if counted in agreed else max(0, counted - shown)
+        if counted in agreed:
+            return 0
+        hidden = sum(1 for i, k in self.walk.known.items() if k.hidden and not k.deleted and i not in there)
+        return max(0, counted - shown - hidden)
 
     def _conclude(self, there: int, lacking: int, *, exhaustive: bool) -> None:
         self.walk.complete, self.walk.exhaustive = True, exhaustive

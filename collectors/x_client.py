@@ -65,10 +65,10 @@ class XClient:
         if manners.gate is None:
             raise ValueError("XClient needs manners with a gate")
         self.manners = manners
-        self._gate = manners.gate
-        self._http = http_client(manners.gate)
-        self._http.headers["Authorization"] = f"Bearer {manners.token()}"
-        manners.on_close(self._http.close)
+        self.gate = manners.gate
+        self.http = http_client(manners.gate)
+        self.http.headers["Authorization"] = f"Bearer {manners.token()}"
+        manners.on_close(self.http.close)
         self._words = vocabulary or "tweet"
         self._sure = vocabulary is not None
         self.date: datetime | None = None  # of the newest answer, by X's clock
@@ -193,8 +193,8 @@ class XClient:
         self, path: str, params: Mapping[str, Any], count: Callable[[Mapping[str, Any]], int | None]
     ) -> tuple[Mapping[str, Any], int]:
         query = {k: str(v) for k, v in params.items() if v is not None}
-        request = self._http.build_request("GET", path, params=query)
-        status, headers, answer = get_json(self._http, self._gate, request, _judge)
+        request = self.http.build_request("GET", path, params=query)
+        status, headers, answer = get_json(self.http, self.gate, request, judge_429)
         try:
             self.date = parsedate_to_datetime(headers.get("date") or "").astimezone(UTC)
         except (ValueError, TypeError, OverflowError):
@@ -243,7 +243,7 @@ def _until_reset(headers: Mapping[str, str]) -> float | None:
     return min(max(float(reset) - time.time(), 1.0), 3600.0) if reset.isdecimal() else None
 
 
-def _judge(status: int, headers: Any) -> None:
+def judge_429(status: int, headers: Any) -> None:
     """429 is looked into: it may mean a short wait, or money that is gone."""
     if status != 429:
         judge_status(status, headers)

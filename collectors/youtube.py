@@ -47,7 +47,7 @@ from collectors.youtube_items import (
     video,
     video_id,
 )
-from store.values import Comment, PageRef, Post
+from store.values import Author, Comment, PageRef, Post
 
 if TYPE_CHECKING:
     from collectors.manners import Manners
@@ -77,9 +77,12 @@ class YoutubeCollector(Collector):
         edits=True,
         deletions=True,
         reply=True,
+        hide=True,
+        block=True,
         cost="10 000 единиц в сутки на проект Google (чтение 1, ответ 50); сутки начинаются в полночь Калифорнии",
-        note="с доступом владельца канала (OAuth) видны и комментарии на проверке, можно отвечать; записей "
-        "сообщества в API нет",
+        note="с доступом владельца канала (OAuth) видны и комментарии на проверке, можно отвечать и скрывать; "
+        "блокируют там вместе со скрытием комментария, снимать блокировку приходится самому; записей сообщества в "
+        "API нет",
     )
     max_reply = MAX_REPLY
     prices = Prices(posts=VIDEOS, counters=VIDEOS, comments=COMMENTS, unit="единиц")
@@ -269,6 +272,40 @@ class YoutubeCollector(Collector):
         except Gone:
             return None  # the comment is deleted, and all that stood below it
         return None
+
+    # --- hiding and blocking -----------------------------------------------------------------------------------------
+
+    def send_hide(self, page: PageRef, external_id: str, hidden: bool) -> None:
+        self._moderate(page, external_id, "rejected" if hidden else "published")
+
+    def send_block(
+        self, page: PageRef, author: Author, until: datetime | None, ground: str, hidden: str | None
+    ) -> None:
+        """`banAuthor` goes with rejecting one of the author's comments, and there is no call that takes it back."""
+        if until is None:
+            raise Declined(
+                "YouTube не даёт программам снимать блокировку; снимите её сами: Творческая студия, Настройки, "
+                "Модерация сообщества, Скрытые пользователи"
+            )
+        if hidden is None:
+            raise Declined(
+                "YouTube блокирует автора только вместе со скрытием комментария: скройте его (otklik queue hide) и "
+                "повторите (otklik queue blocks --send) или заблокируйте автора сами в Творческой студии"
+            )
+        self._moderate(page, hidden, "rejected", banAuthor="true")
+
+    def _moderate(self, page: PageRef, comment: str, status: str, **more: str) -> None:
+        if (why := self.no_replies()) is not None:
+            raise Declined(why.replace("для ответов", "для этого"))
+        if page.id not in self.owned():
+            raise Declined("доступ владельца (OAuth) выдан для другого канала YouTube; сделайте это сами")
+        try:
+            self.client.set(
+                "comments", "setModerationStatus", units=WRITE_UNITS, id=comment, moderationStatus=status, **more
+            )
+        except (Blocked, Gone) as e:
+            why = "YouTube не даёт этому каналу распоряжаться комментарием" if e.code == "forbidden" else str(e)
+            raise Declined(f"{why}; сделайте это сами в Творческой студии", code=e.code) from None
 
     # --- doctor ------------------------------------------------------------------------------------------------------
 

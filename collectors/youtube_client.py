@@ -170,6 +170,23 @@ class YoutubeClient:
             units=units, tries=1,
         )  # fmt: skip
 
+    def set(self, resource: str, method: str, *, units: int, **params: Any) -> None:
+        """`resource`.`method` as the channel's owner, which answers with nothing (204) and may as well be done twice.
+
+        Each try costs its units.
+        """
+
+        def read(status: int, data: Any) -> None:
+            if status >= 400 or "error" in mapping(data):
+                raise as_error(status, data, self._manners)
+            if status != 204 and data not in (None, {}, ""):
+                raise Retry("ответ не похож на ответ YouTube")
+
+        self.api.ask(
+            f"{resource}/{method}", read, params=params, headers=self._headers(True), verb="POST",
+            what=f"{resource}.{method}", units=units,
+        )  # fmt: skip
+
     def _headers(self, owner: bool) -> dict[str, str]:
         if owner and self.oauth is not None:
             return {"Authorization": f"Bearer {self.oauth.token()}"}

@@ -37,15 +37,22 @@ def end_of(text: str, now: datetime, settings: Settings) -> datetime:
         raise ConfigError(f"--for {text[:40]}: нужен срок, например 12h, 30d или 10wd (рабочие дни)") from None
 
 
-def lift_due(store: Store, settings: Settings, now: datetime) -> list[dict[str, Any]]:
-    """Unblock those whose term has ended, each with its entry in the log; what was lifted, as `Store.blocks` lists it.
+def lift_due(store: Store, settings: Settings, now: datetime, gate: Gate) -> list[dict[str, Any]]:
+    """Unblock those whose term has ended, each with its entry in the log; what was lifted, as `Store.blocks` lists it,
+    with `by_hand`: why a person has to do it on the page, None: nothing is left to do.
 
-    One that fails (somebody was quicker, the message is gone) holds up no other.
+    The network first: what it can't do just now stays in the list for the next run. One that fails (somebody was
+    quicker, the message is gone) holds up no other.
     """
     lifted = []
     for found in store.blocks(due=now):
+        id = found["message_id"]
         try:
-            id = found["message_id"]
+            running = [b for b in store.blocks(author_of=id) if b["message_id"] != id and _later(b, now)]
+            refused = None
+            if not running and not gate.block_ends(found["network"]):
+                refused = gate.block(_page(store, found), Author(**found["author"]), None, "")
+            found["by_hand"] = None if refused is None else refused.reason
             act(store, settings, id, "unblock", {"reason": "срок вышел"}, by=THE_PROGRAM.id, now=now, actor=THE_PROGRAM)
         except OtklikError as e:
             log.warning("message %s: its author was not unblocked: %s", found["message_id"], e)
@@ -57,27 +64,43 @@ def lift_due(store: Store, settings: Settings, now: datetime) -> list[dict[str, 
 class Gate(Protocol):
     """What can keep an author from a page: the networks, handed in by the program (`collectors.outlet.Outlet`)."""
 
-    def block(self, page: PageRef, author: Author, until: datetime | None, ground: str) -> ByHand | None: ...
+    def block(
+        self, page: PageRef, author: Author, until: datetime | None, ground: str, hidden: str | None = None
+    ) -> ByHand | None: ...
+
+    def block_ends(self, network: str) -> bool:
+        """Whether a blocking ends there by itself when its term does."""
+
+
+def _later(block: Mapping[str, Any], now: datetime) -> bool:
+    until = moment(block["until"])
+    return until is not None and until > now
+
+
+def _page(store: Store, found: Mapping[str, Any]) -> PageRef:
+    place = (found["network"], found["page"])
+    return next((s.page for s in store.page_states() if (s.page.network, s.page.id) == place), PageRef(*place))
 
 
 def carry_out(store: Store, gate: Gate, ids: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
     """Have the networks do what the store says of the authors of these messages: (message, what came of it, whether
     nothing more is to be done). An author is blocked as long as one message says so; asking again does no harm."""
     seen: set[tuple[str, str, str]] = set()
-    titles = {(s.page.network, s.page.id): s.page for s in store.page_states()}
     for id in ids:
         message = store.message(id)
         author, place = message["author"], (message["network"], message["page"])
         if author["id"] is None or (*place, author["id"]) in seen:
             continue
         seen.add((*place, author["id"]))
-        page = titles.get(place) or PageRef(*place)
+        page = _page(store, message)
+        case = store.desk(id)["case"] or {}
         running = store.blocks(author_of=id)
         until, ground = None, ""
+        hidden = message["external_id"] if case.get("hidden") else None
         if running:
             until, ground = moment(running[-1]["until"]), running[-1]["ground"]  # the list ends with the latest term
         try:
-            refused = gate.block(page, Author(author["id"], author["name"], author["url"]), until, ground)
+            refused = gate.block(page, Author(author["id"], author["name"], author["url"]), until, ground, hidden)
         except OtklikError as e:
             yield id, f"в сети не вышло: {e}; повторите: otklik queue blocks --send", False
             continue
@@ -88,9 +111,13 @@ def carry_out(store: Store, gate: Gate, ids: Sequence[str]) -> Iterator[tuple[st
 
 
 def told(found: Sequence[Mapping[str, Any]]) -> str:
-    """One sentence on what was lifted: it has to be done on the page as well."""
-    ids = ", ".join(str(b["message_id"]) for b in found[:10])
-    return f"срок блокировки вышел по сообщениям {ids}: проверьте, что она снята и на самой странице"
+    """One sentence on what was lifted, and what is left to do on the page."""
+    ids = ", ".join(str(b["message_id"]) for b in found[:10]) + (" и других" if len(found) > 10 else "")
+    said = f"срок блокировки вышел по сообщениям {ids}"
+    left = {b["by_hand"]: b["message_id"] for b in reversed(found) if b["by_hand"]}
+    if not left:
+        return f"{said}: она снята"
+    return f"{said}: снимите её на странице сами ({'; '.join(f'{id}: {why}' for why, id in left.items())})"
 
 
 def table(
@@ -117,7 +144,7 @@ def table(
         over = (end := moment(b["until"])) is not None and end <= now
         until = Text(when(b["until"], zone), style="bold red" if over else "")
         if lifted:
-            until.append("\nснято; снимите на странице", style="not bold")
+            until.append("\nснято; снимите на странице" if b.get("by_hand") else "\nснято", style="not bold")
         elif over:
             until.append("\nсрок вышел", style="not bold")
         out.add_row(plain(b["message_id"]), until, who, Text(BLOCK_GROUNDS.get(b["ground"], plain(b["ground"]))))

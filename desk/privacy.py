@@ -57,6 +57,8 @@ def settle(data: Mapping[str, Any], now: datetime) -> dict[str, Any]:
             block_asked=None,
             block_asked_until=None,
             block_asked_by=None,
+            hide_asked=None,
+            hide_asked_by=None,
         )
     )
 

@@ -37,11 +37,13 @@ def steps(
     from settings import OtklikError
 
     state = current()
-    done, failed = [], []
+    done, failed, settled = [], [], {}
     with state.store() as store:
         for id in ids:
             try:
                 done.append(act(store, state.settings, id, verb, args, by=who(by), now=utc_now(), version=version))
+                if verb in ("confirm", "deny"):
+                    settled[done[-1]["id"]] = _settled(verb, store.desk(id))
             except OtklikError as e:
                 if len(ids) == 1:
                     raise
@@ -49,8 +51,29 @@ def steps(
     if as_json:
         emit(done)
     for message in done:
-        say(said(message) + _refused(message, verb, args))
+        say(said(message) + settled.get(message["id"], _refused(message, verb, args)))
     return [m["id"] for m in done], (1 if done else failed[0]) if failed else 0
+
+
+_DECIDED = {
+    ("confirm", "refuse"): "отказ подтверждён",
+    ("confirm", "block"): "блокировка подтверждена",
+    ("confirm", "hide"): "скрытие подтверждено",
+    ("deny", "refuse"): "отказ отклонён",
+    ("deny", "block"): "блокировка отклонена",
+    ("deny", "hide"): "скрытие отклонено",
+}
+
+
+def _settled(verb: str, desk: Mapping[str, Any]) -> str:
+    """What was confirmed or denied, on what ground, and what waits still."""
+    from desk.verbs import BLOCK_GROUNDS, REFUSE_GROUNDS
+
+    details, case = desk["log"][-1]["details"], desk["case"]
+    ground = {**REFUSE_GROUNDS, **BLOCK_GROUNDS}.get(details.get("ground"))
+    told = f": {_DECIDED[verb, details['what']]}" + (f" ({ground})" if ground else "")
+    waits = [word for key, word in (("block_asked", "блокировка"), ("hide_asked", "скрытие")) if case.get(key)]
+    return told + (f"; второго решения ждёт ещё {' и '.join(waits)}" if waits else "")
 
 
 def _refused(message: dict[str, Any], verb: str, args: Mapping[str, Any]) -> str:

@@ -37,17 +37,25 @@ log names both. Where the configuration names nobody, whoever runs the program m
 SECOND_LOOK = """\
 ## The second look
 
-Nothing is refused (clause 9), closed unanswered or blocked (clause 10) by itself: a person decides. Two people decide
-where the message is an emergency, where nobody has judged it yet (it may be one), and where the same person has said
-that it is no emergency: then `refuse` waits in *refusal* and `block` waits beside the state until `confirm` or `deny`
-of another person, the curator or the head; `close` is left to somebody else.
+Nothing is refused (clause 9), closed unanswered, blocked (clause 10) or hidden by itself: a person decides. Two people
+decide where the message is an emergency, where nobody has judged it yet (it may be one), and where the same person has
+said that it is no emergency: then `refuse` waits in *refusal*, `block` and `hide` wait beside the state until `confirm`
+or `deny` of another person, the curator or the head (one thing at a time: the refusal, then the blocking, then the
+hiding); `close` is left to somebody else.
 
 `block` concerns the author on the page of the message, until its term ends. Several messages of one author may each
 have one: the author is blocked while any of them runs. When a term ends the program does `unblock` itself, at the next
 `otklik collect` or `otklik queue blocks --lift`. What stands in the store is carried out in the network where its API
-can (VK: `groups.ban` until the end of the term, with the token of a community's administrator); elsewhere the command
-says that a person must, with exit code 1, and `otklik queue blocks` is the list. `blocks --send` asks the networks
-again.
+can ([networks.md](networks.md), column *block*); elsewhere the command says that a person must, with exit code 1, and
+`otklik queue blocks` is the list. `blocks --send` asks the networks again. VK keeps the term itself; on Facebook and
+Telegram the program lifts the blocking when it ends, the network first, so that what fails is tried again; YouTube and
+MAX have no call for that, and a person is told.
+
+`hide` keeps the comment from being seen on the page, with one of clause 10's grounds; it is not deleted, its clocks run
+and it is answered like any other ([decision 17](decisions/0017-hiding.md)). It is done where the network can truly hide
+(column *hide*); `unhide` shows the comment again, the network first. A comment that the administration has hidden, and
+what hangs below it, is not taken for deleted by its author when the network no longer shows it. `otklik queue hidden`
+is the list, `--send` asks the networks again.
 
 `recall` takes back what no executor has begun, with the term of routing that was running: it gives no time.
 """

@@ -46,6 +46,8 @@ RIGHTS: dict[str, frozenset[str]] = {
     "deny": _OVERSEERS,
     "block": _ADMIN,
     "unblock": frozenset({ADMINISTRATOR, PROGRAM}),
+    "hide": _ADMIN,
+    "unhide": _ADMIN,
     "close": _ADMIN,
     "reopen": frozenset({ADMINISTRATOR, CURATOR}),
     "acknowledge": frozenset({ADMINISTRATOR, CURATOR, HEAD}),

@@ -231,6 +231,10 @@ def message(
     row("Автор", plain(author.get("name")) or "неизвестен")
     for b in message.get("blocks") or ():
         row("Заблокирован", f"до {when(b['until'], zone)} (по сообщению {plain(b['message_id'])})")
+    if message.get("hidden"):
+        from desk.verbs import BLOCK_GROUNDS
+
+        row("Скрыт", f"нами, {BLOCK_GROUNDS.get(message['hidden'], plain(message['hidden']))}")
     row("Сеть", _network(message.get("network")))
     row("Страница", plain((pages or {}).get((str(message.get("network")), str(message.get("page"))))) or _page(message))
     row("Написано", when(message.get("published_at"), zone))

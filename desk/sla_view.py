@@ -162,6 +162,7 @@ DETAILS = {
     "division": "подразделение",
     "late": "с опозданием",
     "for": "за отсутствующего",
+    "what": "что решено",
     "asked": "ждёт второго решения",
     "guid": "ключ отправки",
     "warnings": "предупреждения",
@@ -191,6 +192,7 @@ WORDS = {
     "late": CLOCKS,
     "warnings": CHECKS,
     "outcome": OUTCOMES,
+    "what": {"refuse": "отказ", "block": "блокировка", "hide": "скрытие"},
 }
 _NAMED = frozenset({"to", "compiler", "from", "division", "for"})
 """Details whose values are ids of the configuration."""

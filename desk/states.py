@@ -84,11 +84,13 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("refuse", ("new", "accepted"), "closed", "closed", "отказать", "9", ("*",)),
     Transition("refuse", ("new", "accepted"), "refusal", "moved", "предложить отказ (чрезвычайное)", "9, 17"),
     Transition("confirm", ("refusal",), "closed", "closed", "подтвердить отказ", "9, 17", ("*",)),
-    Transition("confirm", tuple(STATES), None, "moved", "подтвердить блокировку", "10, 17"),
+    Transition("confirm", tuple(STATES), None, "moved", "подтвердить блокировку или скрытие", "10, 17"),
     Transition("deny", ("refusal",), "accepted", "moved", "отклонить отказ", "9, 17"),
-    Transition("deny", tuple(STATES), None, "moved", "отклонить блокировку", "10, 17"),
+    Transition("deny", tuple(STATES), None, "moved", "отклонить блокировку или скрытие", "10, 17"),
     Transition("block", tuple(STATES), None, "moved", "заблокировать автора", "10, 10.1"),
     Transition("unblock", tuple(STATES), None, "moved", "разблокировать автора", "10.1"),
+    Transition("hide", tuple(STATES), None, "moved", "скрыть комментарий", "10"),
+    Transition("unhide", tuple(STATES), None, "moved", "показать комментарий", "10"),
     Transition("close", OPEN, "closed", "closed", "закрыть", "7", ("*",)),
     Transition(
         "reopen", ("published", "closed"), "accepted", "moved", "открыть снова", "7.11", ("*",), ("route", "answer"),
@@ -106,10 +108,12 @@ def verbs_from(state: str) -> list[str]:
 
 
 def verbs_for(case: Case) -> list[str]:
-    """The same for a message under way, without those that have nothing to decide: no refusal or blocking waits."""
-    idle = set() if case.state == "refusal" or case.block_asked else {"confirm", "deny"}
+    """The same for a message under way, without those that have nothing to decide: no refusal, blocking or hiding
+    waits."""
+    idle = set() if case.state == "refusal" or case.block_asked or case.hide_asked else {"confirm", "deny"}
     if case.blocked is None and case.block_asked is None:
         idle.add("unblock")
+    idle.add("hide" if case.hidden else "" if case.hide_asked else "unhide")
     return [v for v in verbs_from(case.state) if v not in idle]
 
 
@@ -169,7 +173,8 @@ class Case:
     `owed`: notices that the author has not got yet (acknowledgement, extension). `limit`: the answer's term can't be
     extended beyond. `outcome` of a closed one: answered, redirected, refused, none, deleted. `blocked`: the ground for
     which the author may not write on the page until `blocked_until`; `block_asked…`: a blocking that waits for a second
-    person. `worker`: the executor who has taken it.
+    person. `hidden`: the ground for which the comment is kept from being seen on the page; `hide_asked…`: a hiding that
+    waits for a second person. `worker`: the executor who has taken it.
     """
 
     state: str = "new"
@@ -189,6 +194,9 @@ class Case:
     block_asked: str | None = None
     block_asked_until: datetime | None = None
     block_asked_by: str | None = None
+    hidden: str | None = None
+    hide_asked: str | None = None
+    hide_asked_by: str | None = None
     worker: str | None = None
 
     @property

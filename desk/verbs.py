@@ -340,19 +340,22 @@ def _refuse(ask: _Ask) -> _Done:
 
 def _confirm(ask: _Ask) -> _Done:
     if ask.case.state != "refusal":
-        return _confirm_block(ask)
+        return _confirm_block(ask) if ask.case.block_asked or not ask.case.hide_asked else _confirm_hide(ask)
     if ask.actor.id == ask.case.asked_by:
         raise _No("отказ по чрезвычайному сообщению подтверждает другой человек")
-    return _Done(replace(ask.case, outcome="refused"), "closed", {"ground": ask.case.ground})
+    return _Done(replace(ask.case, outcome="refused"), "closed", {"ground": ask.case.ground, "what": "refuse"})
 
 
 def _deny(ask: _Ask) -> _Done:
     if ask.case.state != "refusal":
-        if ask.case.block_asked is None:
+        block, hide = ask.case.block_asked, ask.case.hide_asked
+        if block is None and hide is None:
             raise _No("второго решения по этому сообщению ничего не ждёт")
-        details = {"ground": ask.case.block_asked, "reason": ask.words("reason", "причина")}
-        return _Done(replace(ask.case, **_NOTHING_ASKED), None, details)
-    return _Done(replace(ask.case, ground=None, asked_by=None), "accepted", {"reason": ask.words("reason", "причина")})
+        details = {"ground": block or hide, "what": "block" if block else "hide"}
+        left: dict[str, Any] = _NOTHING_ASKED if block else {"hide_asked": None, "hide_asked_by": None}
+        return _Done(replace(ask.case, **left), None, {**details, "reason": ask.words("reason", "причина")})
+    details = {"what": "refuse", "reason": ask.words("reason", "причина")}
+    return _Done(replace(ask.case, ground=None, asked_by=None), "accepted", details)
 
 
 def _block(ask: _Ask) -> _Done:
@@ -379,7 +382,37 @@ def _confirm_block(ask: _Ask) -> _Done:
     if until <= ask.now:
         raise _No("срок блокировки уже прошёл; пусть администратор предложит новый")
     case = replace(ask.case, blocked=ground, blocked_until=until, **_NOTHING_ASKED)
-    return _Done(case, None, {"ground": ground, "until": until})
+    return _Done(case, None, {"ground": ground, "until": until, "what": "block"})
+
+
+def _hide(ask: _Ask) -> _Done:
+    """The comment stays in the network and is not seen; the resident's words are not deleted, the work goes on."""
+    if ask.facts.deleted:
+        raise _No("сообщение удалил сам автор")
+    if ask.case.hidden is not None:
+        raise _No("комментарий уже скрыт")
+    details = {"ground": ask.one_of("ground", BLOCK_GROUNDS, "основание"), "reason": ask.reason()}
+    if ask.second_look:
+        asked = {"hide_asked": details["ground"], "hide_asked_by": ask.actor.id}
+        return _Done(replace(ask.case, **asked), None, {**details, "asked": True})
+    return _Done(replace(ask.case, hidden=details["ground"], hide_asked=None, hide_asked_by=None), None, details)
+
+
+def _confirm_hide(ask: _Ask) -> _Done:
+    ground = ask.case.hide_asked
+    if ask.actor.id == ask.case.hide_asked_by:
+        raise _No("скрытие чрезвычайного сообщения подтверждает другой человек")
+    case = replace(ask.case, hidden=ground, hide_asked=None, hide_asked_by=None)
+    return _Done(case, None, {"ground": ground, "what": "hide"})
+
+
+def _unhide(ask: _Ask) -> _Done:
+    """Also takes back a hiding that waits."""
+    case = ask.case
+    if case.hidden is None and case.hide_asked is None:
+        raise _No("комментарий не скрыт")
+    details = {"ground": case.hidden or case.hide_asked, "reason": ask.reason()}
+    return _Done(replace(case, hidden=None, hide_asked=None, hide_asked_by=None), None, details)
 
 
 def _unblock(ask: _Ask) -> _Done:
@@ -440,6 +473,8 @@ _DO: dict[str, Callable[[_Ask], _Done]] = {
     "deny": _deny,
     "block": _block,
     "unblock": _unblock,
+    "hide": _hide,
+    "unhide": _unhide,
     "close": _close,
     "reopen": _reopen,
 }

@@ -138,6 +138,7 @@ def _kept(step: Step) -> DeskStep:
         case=dump(case),
         details=step.details,
         blocked_until=case.blocked_until,
+        hidden=case.hidden is not None,
         repeat_of=case.repeat_of if step.verb == "repeat" else None,
         new_reply=new,
         reply_moved=moved,

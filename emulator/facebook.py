@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from emulator.face import Refusal
+from emulator.face import Call, Refusal
 from emulator.graph import Behaviour, GraphFace, Kind, Rows, missing, stamp
 from emulator.world import Comment, Naming, Page, Post, shown
 from store.values import Attachment
@@ -35,10 +35,12 @@ class FacebookFace(GraphFace):
         "otklik-facebook-old": "expired",
     }
     edge_of_answers = "comments"
+    hides_by = "is_hidden"
     scopes = ("pages_read_engagement", "pages_read_user_content", "pages_manage_engagement")
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        self.banned: dict[str, set[str]] = {}  # page -> whom it has blocked
         lists = {
             "published_posts": (True,),
             "posts": (True,),
@@ -88,7 +90,7 @@ class FacebookFace(GraphFace):
                     "created_time": lambda c: stamp(c.published_at),
                     "comment_count": lambda c: sum(1 for x in c.children if not x.deleted),
                     "like_count": lambda c: c.likes,
-                    "is_hidden": lambda c: self.hidden(c.id),
+                    "is_hidden": lambda c: self.hidden(c),
                     "can_hide": lambda c: not c.own,
                     "permalink_url": self._link,
                     "attachment": lambda c: self._attachment(c.attachments[0]) if c.attachments else None,
@@ -117,6 +119,23 @@ class FacebookFace(GraphFace):
             if one is not None:
                 return None if one.deleted or one.post.deleted else ("Comment", one, page)
         return None
+
+    def change(self, call: Call) -> Any:
+        parts = call.path.split("/")
+        if len(parts) != 2 or parts[1] != "blocked":
+            return super().change(call)
+        _, page = self._find(parts[0])
+        if page.errors.get("write"):
+            raise Refusal(200)
+        who = call.params.get("user", "")
+        if not isinstance(page, Page) or not who.isdecimal():
+            raise Refusal(100, "user must be a number")
+        banned = self.banned.setdefault(page_id(page), set())
+        if call.verb == "DELETE":
+            banned.discard(who)
+            return {"success": True}
+        banned.add(who)
+        return {who: True}
 
     def _posts(self, own: tuple[bool, ...]) -> Any:
         def rows(page: Page, params: Mapping[str, str]) -> Rows:

@@ -134,6 +134,8 @@ class Behaviour:
     counter_replies: counters count replies too. counter_extra: and so many comments nobody shows. page_max: most items
     a call, whatever the limit. empty_pages: pages that hold nothing and are not the last stand between the others.
     dead_cursors: so many cursors die once. hide_every: every n-th comment is hidden by the page (0: none).
+    hidden_shown: a hidden comment is shown to the page's own token, as Meta says of Facebook; of Instagram it is not
+    known. hidden_counted: if not, it is counted all the same.
     app_secret: the app demands appsecret_proof. usage: per cent of the limits used, in the headers. scopes, days: what
     debug_token says of the token. page_login: the token is a page's, so `me` is the page (Instagram).
     """
@@ -144,6 +146,8 @@ class Behaviour:
     empty_pages: bool = False
     dead_cursors: int = 0
     hide_every: int = 0
+    hidden_shown: bool = True
+    hidden_counted: bool = True
     app_secret: str = ""
     usage: int = 3
     regain: int = 0
@@ -217,9 +221,15 @@ class GraphFace(Face):
     edge_of_answers: ClassVar[str] = ""
     longest: ClassVar[int] = 8000
 
+    hides_by: ClassVar[str] = ""
+    """The argument that hides a comment."""
+
     def change(self, call: Call) -> Any:
-        """What POST does: an answer below a publication or a comment, in the name of the page."""
+        """What POST does: an answer below a publication or a comment, in the name of the page; or a comment is hidden,
+        or shown again."""
         parts = call.path.split("/")
+        if call.verb == "POST" and len(parts) == 1 and self.hides_by in call.params:
+            return self._hide(parts[0], call.params[self.hides_by])
         if call.verb != "POST" or len(parts) != 2 or parts[1] != self.edge_of_answers:
             raise Refusal(100, f"Unsupported {call.verb.lower()} request")
         _, thing = self._find(parts[0])
@@ -232,6 +242,15 @@ class GraphFace(Face):
         parent = thing if isinstance(thing, Comment) else None
         made = self.world.add_comment(post, text, post.page.author_id, parent=parent)
         return {"id": self.world.external_id(made)}
+
+    def _hide(self, id: str, said: str) -> Any:
+        _, thing = self._find(id)
+        if not isinstance(thing, Comment) or thing.own or said not in ("true", "false"):
+            raise Refusal(100, "This comment can't be hidden")
+        if thing.post.page.errors.get("write"):
+            raise Refusal(200)
+        self.world.hide(thing, said == "true")
+        return {"success": True}
 
     def refuse(self, refusal: Refusal, call: Call) -> Answer:
         words, status = GRAPH_CODES.get(int(refusal.code), ("Unknown error", 400))
@@ -405,8 +424,17 @@ class GraphFace(Face):
             id = self.kinds[kind].fields["id"](thing)
             answer["paging"]["next"] = f"https://graph.facebook.com{self.prefix}{id}/{name}?{urlencode(query)}"
 
-    def hidden(self, number: int) -> bool:
-        return bool(self.behaviour.hide_every) and number % self.behaviour.hide_every == 0
+    def hidden(self, one: Comment) -> bool:
+        return one.hidden or (bool(self.behaviour.hide_every) and one.id % self.behaviour.hide_every == 0)
+
+    def left_out(self, one: Comment) -> bool:
+        """Hidden, and not shown to the page either, nor what hangs below."""
+        above: Comment | None = one
+        while above is not None and not self.behaviour.hidden_shown:
+            if above.hidden:
+                return True
+            above = above.parent
+        return False
 
 
 def stamp(at: float) -> str:

@@ -41,6 +41,7 @@ class InstagramFace(GraphFace):
         "otklik-instagram-old": "expired",
     }
     edge_of_answers = "replies"
+    hides_by = "hide"
     longest = 2200
     scopes = ("instagram_business_basic", "instagram_business_manage_comments")
 
@@ -91,7 +92,7 @@ class InstagramFace(GraphFace):
                     "username": lambda c: self._who(c.author).get("username"),
                     "from": lambda c: self._who(c.author) or None,
                     "like_count": lambda c: c.likes,
-                    "hidden": lambda c: self.hidden(c.id),
+                    "hidden": lambda c: self.hidden(c),
                     "parent_id": self._parent,
                     "media": lambda c: {"id": media_id(c.post)},
                 },
@@ -129,20 +130,22 @@ class InstagramFace(GraphFace):
         return Rows("IGMedia", sorted(posts, key=_when, reverse=True), _when, down=True)
 
     def _count(self, post: Post) -> int:
-        tops = [c for c in post.comments.values() if alive(c) and (self.behaviour.counter_replies or c.parent is None)]
+        tops = [c for c in post.comments.values() if self.behaviour.hidden_counted or not self.left_out(c)]
+        tops = [c for c in tops if alive(c) and (self.behaviour.counter_replies or c.parent is None)]
         return len(tops) + (self.behaviour.counter_extra if tops else 0)
 
     def _comments(self, post: Post, params: Mapping[str, str]) -> Rows:
         """The top level, newest first; no other order can be had."""
         if post.unreadable:
             raise missing(media_id(post))
-        tops = [c for c in post.comments.values() if c.parent is None and alive(c)]
+        tops = [c for c in post.comments.values() if c.parent is None and alive(c) and not self.left_out(c)]
         return Rows("IGComment", tops[::-1], lambda c: (c.id,), down=True)
 
     def _replies(self, one: Comment, params: Mapping[str, str]) -> Rows:
         if one.parent is not None:
             raise Refusal(100, "Tried accessing nonexisting edge (replies)")
         below = [c for c in one.post.comments.values() if c.parent is not None and top(c) is one and alive(c)]
+        below = [c for c in below if not self.left_out(c)]
         return Rows("IGComment", below, lambda c: (c.id,))
 
     def _parent(self, one: Comment) -> str | None:

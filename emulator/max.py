@@ -167,7 +167,8 @@ class MaxFace(Face):
         return BOT | times | {"is_owner": False, "is_admin": True, "permissions": rights}
 
     def _members_delete(self, p: Mapping[str, Any]) -> dict[str, Any]:
-        self.page(p["chat"])
+        if self.page(p["chat"]).errors.get("write"):
+            raise Refusal("access.denied")
         user = _whole(p.get("user_id"))
         if user is None:
             raise Refusal("proto.payload")

@@ -76,7 +76,7 @@ class TelegramFace(Face):
         self.behaviour = self.behaviour or Behaviour()
         self.webhook = ""
         self.queue: list[tuple[float, dict[str, Any]]] = []
-        self.banned: set[int] = set()
+        self.banned: dict[int, int] = {}  # user or channel -> until when, 0 without a term
         self._told: dict[Post | Comment, Any] = {}
         self._versions: dict[Post, int] = {}
         self._last_id = 9000
@@ -290,12 +290,21 @@ class TelegramFace(Face):
         return True
 
     def _ban(self, p: Mapping[str, Any]) -> bool:
-        self.page(p.get("chat_id"))
+        self.banned[self._restricted(p)] = _whole(p, "until_date") or 0
+        return True
+
+    def _unban(self, p: Mapping[str, Any]) -> bool:
+        self.banned.pop(self._restricted(p), None)
+        return True
+
+    def _restricted(self, p: Mapping[str, Any]) -> int:
+        page, _ = self.page(p.get("chat_id"))
         who = _whole(p, "user_id") or _whole(p, "sender_chat_id")
         if who is None:
             raise Refusal(400, "Bad Request: PARTICIPANT_ID_INVALID")
-        self.banned.add(who)
-        return True
+        if page.errors.get("write"):
+            raise Refusal(400, "Bad Request: not enough rights to restrict/unrestrict chat member")
+        return who
 
 
 _METHODS = {
@@ -310,6 +319,8 @@ _METHODS = {
     "deletemessage": TelegramFace._delete,
     "banchatmember": TelegramFace._ban,
     "banchatsenderchat": TelegramFace._ban,
+    "unbanchatmember": TelegramFace._unban,
+    "unbanchatsenderchat": TelegramFace._unban,
 }
 
 

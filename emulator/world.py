@@ -82,7 +82,10 @@ class Page:
 
 @dataclass(slots=True, eq=False)
 class Comment:
-    """A comment at any depth. `texts`: every version, the last one is shown. `own`: written by the page itself."""
+    """A comment at any depth. `texts`: every version, the last one is shown. `own`: written by the page itself.
+
+    `hidden`: by the page, so that others do not see it; what the page itself sees is the face's affair.
+    """
 
     id: int
     post: Post
@@ -94,6 +97,7 @@ class Comment:
     own: bool = False
     emergency: bool | None = None
     deleted: bool = False
+    hidden: bool = False
     edited_at: float | None = None
     likes: int = 0
     children: list[Comment] = field(default_factory=list)
@@ -399,6 +403,11 @@ class World:
             comment.post.version += 1
             self._note("delete" if deleted else "restore", comment)
 
+    def hide(self, comment: Comment, hidden: bool = True) -> None:
+        with self.lock:
+            comment.hidden = hidden
+            comment.post.version += 1
+
     def delete_post(self, post: Post) -> None:
         with self.lock:
             post.deleted = True
@@ -456,6 +465,7 @@ class World:
             "edited": len(one.texts) > 1,
             "deleted": one.deleted or (self.naming.falls and self._fallen(one)),
             "post_deleted": one.post.deleted,
+            "hidden": one.hidden,
             "own": one.own,
             "emergency": one.emergency,
         }

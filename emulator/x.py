@@ -7,6 +7,7 @@ Names of fields come in either vocabulary (`Behaviour.vocabulary`): spec 2.159 (
 from __future__ import annotations
 
 import base64
+import hmac
 import html
 import json
 import re
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
 
 from emulator.face import Answer, Call, Face, Refusal
 from emulator.world import Comment, Naming, Page, Post
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
     from emulator.server import Request
 
 BEARER = "otklik-x-bearer"
+OWNER = {
+    "consumer_key": "otklik-x-consumer",
+    "consumer_secret": "otklik-x-consumer-secret",
+    "token": "otklik-x-owner-token",
+    "token_secret": "otklik-x-owner-token-secret",
+}
+"""The page's owner, OAuth 1.0a."""
 _FIRST = 10**18  # ids are above 2**53: whoever reads them as floats loses
 _PAGE, _COMMENT = 10**10, 5 * 10**9
 _PROBLEM = "https://api.x.com/2/problems/"
@@ -31,6 +40,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "invalid-request": (400, "Invalid Request"),
     "unauthorized": (401, "Unauthorized"),
     "client-forbidden": (403, "Client Forbidden"),
+    "unsupported-authentication": (403, "Unsupported Authentication"),
     "not-authorized-for-resource": (403, "Authorization Error"),
     "resource-not-found": (404, "Not Found Error"),
     "rate-limit-exceeded": (429, "Too Many Requests"),
@@ -46,7 +56,7 @@ class Behaviour:
 
     parent_version: a reply to an edited post names its "first" or "last" id. counter_all: `reply_count` counts replies
     of all depths. lost_every: every n-th reply is never shown by search (0: none). strict: a parameter of the other
-    vocabulary is an error; else it is ignored.
+    vocabulary is an error; else it is ignored. hidden_found: search shows replies that the page has hidden.
     """
 
     vocabulary: str = "tweet"
@@ -56,6 +66,22 @@ class Behaviour:
     lost_every: int = 0
     strict: bool = True
     page_max: int = 100
+    hidden_found: bool = True
+
+
+def signed(header: str, verb: str, url: str) -> bool:
+    """Is this the header of a request that the owner has signed (HMAC-SHA1, a body that is no form)?"""
+    from oauthlib.oauth1.rfc5849 import signature
+
+    fields = dict(re.findall(r'(oauth_\w+)="([^"]*)"', header)) if header.startswith("OAuth ") else {}
+    found = {k: unquote(v) for k, v in fields.items()}
+    if (found.get("oauth_consumer_key"), found.get("oauth_token")) != (OWNER["consumer_key"], OWNER["token"]):
+        return False
+    params = signature.normalize_parameters([(k, v) for k, v in found.items() if k != "oauth_signature"])
+    base = signature.signature_base_string(verb, signature.base_string_uri(url), params)
+    key = f"{OWNER['consumer_secret']}&{OWNER['token_secret']}".encode()
+    want = base64.b64encode(hmac.new(key, base.encode(), "sha1").digest()).decode()
+    return hmac.compare_digest(want, found.get("oauth_signature", ""))
 
 
 def page_id(page: Page) -> str:
@@ -76,7 +102,8 @@ class XFace(Face):
     network = "x"
     prefix = "/2/"
     naming = Naming(post_id, comment_id, page=page_id)
-    known: ClassVar[Mapping[str, str]] = {BEARER: "app", "otklik-x-poor": "poor"}
+    known: ClassVar[Mapping[str, str]] = {BEARER: "app", "otklik-x-poor": "poor", OWNER["token"]: "owner"}
+    keys: ClassVar = {f"user.{k}": v for k, v in OWNER.items()}
     codes = tuple(PROBLEMS)
     null: ClassVar = {}
 
@@ -92,18 +119,26 @@ class XFace(Face):
         (re.compile(r"tweets/search/(recent|all)"), "search"),
         (re.compile(r"tweets"), "lookup"),
         (re.compile(r"usage/tweets"), "usage"),
+        (re.compile(r"tweets/(\d{1,19})/hidden"), "hide"),
     ]
 
     def read(self, request: Request) -> Call | None:
         path = request.path[len(self.prefix) :].strip("/")
-        if request.verb != "GET":
-            return None
         params = request.params()
         token = params.pop("access_token", "")
         for pattern, name in self._ROUTES:
-            if m := pattern.fullmatch(path):
-                return Call(name, {"_": m[1] if m.groups() else "", **params}, token, "GET", path)
+            if (m := pattern.fullmatch(path)) and request.verb == ("PUT" if name == "hide" else "GET"):
+                if name == "hide":
+                    token, params = self._signed_by(request), {}
+                asked = {"_": m[1] if m.groups() else "", **params}
+                return Call(name, asked, token, request.verb, path, request.body)
         return None
+
+    def _signed_by(self, request: Request) -> str:
+        """The token of a request signed by OAuth 1.0a; empty when the signature is not good."""
+        header = request.headers.get("authorization", "")
+        url = f"http://{request.headers.get('host', '')}{request.path}"
+        return OWNER["token"] if signed(header, "PUT", url) else ""
 
     def run(self, call: Call) -> Any:
         kind = self.kind(call.token)
@@ -119,6 +154,7 @@ class XFace(Face):
             "timeline": self._timeline,
             "search": self._search,
             "lookup": self._lookup,
+            "hide": lambda p: self._hide(p["_"], call),
             "usage": lambda p: {"data": {"project_usage": "17", "project_cap": "3000000", "cap_reset_day": 1}},
         }
         return run[call.method](call.params)
@@ -174,6 +210,23 @@ class XFace(Face):
             "value": id,
         }
 
+    def _hide(self, id: str, call: Call) -> Any:
+        if self.kind(call.token) != "owner":
+            raise Refusal("unsupported-authentication", "This endpoint needs the user context")
+        try:
+            hidden = json.loads(call.body)["hidden"]
+        except (ValueError, KeyError, TypeError):
+            hidden = None
+        if not isinstance(hidden, bool):
+            raise Refusal("invalid-request", "hidden must be true or false", parameter="hidden")
+        found = self._find(int(id))
+        if not isinstance(found, Comment):
+            raise Refusal("resource-not-found", f"Could not find tweet with id: [{id}].")
+        if found.post.page.errors.get("write"):
+            raise Refusal("not-authorized-for-resource", "You are not allowed to hide this reply")
+        self.world.hide(found, hidden)
+        return {"data": {"hidden": hidden}}
+
     def _timeline(self, p: Mapping[str, str]) -> Any:
         page = next((x for x in self.world.pages.values() if page_id(x) == p["_"]), None)
         if page is None:
@@ -194,7 +247,8 @@ class XFace(Face):
             if post.deleted or post_id(post) not in wanted or post.unreadable:
                 continue
             every = self.behaviour.lost_every
-            found += [c for c in post.comments.values() if not c.deleted and not (every and c.id % every == 0)]
+            shown = [c for c in post.comments.values() if not c.hidden or self.behaviour.hidden_found]
+            found += [c for c in shown if not c.deleted and not (every and c.id % every == 0)]
             found += [post] if self.behaviour.root_found else []
         # Comments dated before 1970 or in 2099 are the tests' own; X's clock makes no such.
         found = [x for x in found if x.published_at >= since or x.published_at <= 0]

@@ -101,6 +101,7 @@ class YoutubeFace(Face):
     def __init__(self, world: Any, *, behaviour: Behaviour | None = None, **options: Any) -> None:
         super().__init__(world, behaviour=behaviour or Behaviour(), **options)
         self.spent = 0
+        self.banned: set[int] = set()
 
     # -- the wire -----------------------------------------------------------------------------------------------------
 
@@ -115,6 +116,8 @@ class YoutubeFace(Face):
         params.pop("key", None)
         if request.verb == "POST" and resource == "comments":
             return Call("comments.insert", params, token, "POST", request.path, request.body)
+        if request.verb == "POST" and resource == "comments/setModerationStatus":
+            return Call("comments.setModerationStatus", params, token, "POST", request.path)
         if request.verb == "GET" and resource in LISTS:
             return Call(f"{resource}.list", params, token, "GET", request.path)
         return None
@@ -138,7 +141,7 @@ class YoutubeFace(Face):
             ):
                 raise Refusal("invalid_grant")
             return {"access_token": OWNER, "expires_in": 3599, "token_type": "Bearer"}
-        self.spent += WRITE if call.method == "comments.insert" else 1
+        self.spent += WRITE if call.method in ("comments.insert", "comments.setModerationStatus") else 1
         if self.behaviour.quota is not None and self.spent > self.behaviour.quota:
             raise Refusal("quotaExceeded", "The request cannot be completed because you have exceeded your quota.")
         kind = self.kind(call.token)
@@ -146,6 +149,8 @@ class YoutubeFace(Face):
             raise Refusal("authError" if call.token.startswith("ya29") else "keyInvalid", "API key not valid.")
         if call.method == "comments.insert":
             return self._insert(call, kind)
+        if call.method == "comments.setModerationStatus":
+            return self._moderate(call.params, kind)
         resource = call.method.partition(".")[0]
         p = dict(call.params)
         if not p.get("part"):
@@ -254,9 +259,9 @@ class YoutubeFace(Face):
         }  # fmt: skip
 
     def _alive(self, post: Post) -> tuple[list[Comment], list[Comment]]:
-        alive = [c for c in post.comments.values() if not c.deleted and c.id not in self.behaviour.held]
+        alive = [c for c in post.comments.values() if not (c.deleted or c.hidden) and c.id not in self.behaviour.held]
         return [c for c in alive if c.parent is None], [
-            c for c in alive if c.parent is not None and not _top(c).deleted
+            c for c in alive if c.parent is not None and not _top(c).deleted and not _top(c).hidden
         ]
 
     def _find(self, name: str) -> Post:
@@ -307,7 +312,7 @@ class YoutubeFace(Face):
     def _comments(self, p: Mapping[str, str], kind: str) -> Any:
         plain = p.get("textFormat", "html") == "plainText"
         top = self._comment_by(p.get("parentId", ""))
-        if top is None or top.deleted or top.parent is not None:
+        if top is None or top.deleted or top.hidden or top.parent is not None:
             raise Refusal("commentNotFound")
         self._find(video(top.post))
         replies = [c for c in self._alive(top.post)[1] if _top(c) is top]
@@ -366,6 +371,26 @@ class YoutubeFace(Face):
             raise Refusal("commentsDisabled")
         made = self.world.add_comment(top.post, text, page.author_id, parent=top)
         return self._comment(made, True)
+
+    def _moderate(self, p: Mapping[str, str], kind: str) -> Any:
+        if kind != "owner":
+            raise Refusal("required" if kind == "key" else "authError", "Login Required.")
+        status, ban = p.get("moderationStatus", ""), p.get("banAuthor", "false")
+        if status not in ("published", "rejected", "heldForReview") or not p.get("id"):
+            raise Refusal("missingRequiredParameter", "id, moderationStatus")
+        if ban not in ("true", "false") or (ban == "true" and status != "rejected"):
+            raise Refusal("banWithoutReject", "banAuthor is valid with rejected only")
+        found = [self._comment_by(name) for name in p["id"].split(",")]
+        if any(one is None or one.deleted for one in found):
+            raise Refusal("commentNotFound")
+        for one in found:
+            assert one is not None
+            if "write" in one.post.page.errors or not self._owns(one.post.page):
+                raise Refusal("forbidden")
+            self.world.hide(one, status == "rejected")
+            if ban == "true":
+                self.banned.add(one.author)
+        return Answer(b"", 204)
 
     # -- faults of content --------------------------------------------------------------------------------------------
 

@@ -110,7 +110,10 @@ def _alerts(work: Work) -> None:
 def _blocks(work: Work) -> list[str]:
     from desk.blocks import lift_due, told
 
-    lifted = lift_due(work.store, work.settings, work.now())
+    if not work.store.blocks(due=work.now()):
+        return []
+    with open_outlet(work.settings, work.store, work.stop) as gate:
+        lifted = lift_due(work.store, work.settings, work.now(), gate)
     return [told(lifted)] if lifted else []
 
 

@@ -83,6 +83,7 @@ def _times(view: Mapping[str, Any]) -> dict[str, Any]:
 
 def _save_case(tx: Tx, id_: int, version: int, step: DeskStep) -> None:
     values = {"version": version + 1, "data": plain(step.case), "blocked_until": utc(step.blocked_until)}
+    values["hidden"] = step.hidden
     if version == 0:
         tx.execute(insert(cases).values(message_id=id_, **values))
     else:
@@ -161,6 +162,22 @@ def blocks(
         author = {k: (r.author or {}).get(k) for k in ("id", "name", "url")}
         told = {"message_id": str(r.id), "network": r.network, "page": r.page_id, "author": author}
         found.append({**told, "ground": r.data["blocked"], "until": r.blocked_until})
+    return plain(found)
+
+
+def hidden(db: Database, limit: int = 1000) -> list[dict[str, Any]]:
+    """Comments that we have hidden, the newest message on top: `message_id`, `network`, `page`, `url`, `author`,
+    `ground`, `deleted_at`."""
+    m, c = messages.c, cases.c
+    query = select(m.id, m.network, m.page_id, m.url, m.author, m.deleted_at, c.data)
+    query = query.join_from(cases, messages, m.id == c.message_id).where(c.hidden).order_by(m.id.desc()).limit(limit)
+    with db.read() as conn:
+        rows = conn.execute(query).all()
+    found = []
+    for r in rows:
+        author = {k: (r.author or {}).get(k) for k in ("id", "name", "url")}
+        told = {"message_id": str(r.id), "network": r.network, "page": r.page_id, "url": r.url, "author": author}
+        found.append({**told, "ground": r.data["hidden"], "deleted_at": r.deleted_at})
     return plain(found)
 
 

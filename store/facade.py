@@ -276,6 +276,9 @@ class Store:
     def desk(self, id: str) -> dict[str, Any]:
         return desk.show(self._db, id)
 
+    def hidden(self) -> list[dict[str, Any]]:
+        return desk.hidden(self._db)
+
     def blocks(self, *, due: datetime | None = None, author_of: str | None = None) -> list[dict[str, Any]]:
         return desk.blocks(self._db, due=due, author_of=author_of)
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from store.db import Database
 from store.errors import Outdated, StoreError, translate
 
-HEAD = "0013"
+HEAD = "0014"
 """The version this program works with; a test compares it with the newest migration."""
 
 PAGE_SIZE = 8192

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from settings import scrub
 from store.assessing import utc
 from store.db import Database, Tx
 from store.seals import KnownComments, find_key
-from store.tables import Instant, coverage, messages, pages, posts, resolved, runs
+from store.tables import Instant, cases, coverage, messages, pages, posts, resolved, runs
 from store.values import Coverage, Known, Outcome, PageRef, PageState, Post, PostState
 from store.views import plain
 
@@ -176,10 +177,32 @@ def known(db: Database, network: str, post_id: str) -> dict[str, Known]:
     query = select(messages.c.external_id, messages.c.parent_id, messages.c.deleted_at).where(
         messages.c.network == network, messages.c.post_id == post_id
     )
+    ours = select(messages.c.external_id).join_from(cases, messages, messages.c.id == cases.c.message_id)
+    ours = ours.where(cases.c.hidden, messages.c.network == network, messages.c.post_id == post_id)
     with db.read() as conn:
         found = {r.external_id: Known(r.parent_id, r.deleted_at is not None) for r in conn.execute(query)}
+        hidden = set(conn.execute(ours).scalars())
         key = find_key(conn)
+    for name in _below(found, hidden):
+        found[name] = replace(found[name], hidden=True)
     return found if key is None else KnownComments(found, key, network)
+
+
+def _below(known: Mapping[str, Known], hidden: set[str]) -> set[str]:
+    """The hidden ones and all that hangs below them: where a comment is not seen, its replies are not either."""
+    answers: dict[str, list[str]] = {}
+    if hidden:
+        for name, one in known.items():
+            if one.parent_id is not None:
+                answers.setdefault(one.parent_id, []).append(name)
+    found: set[str] = set()
+    waiting = list(hidden & known.keys())
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += answers.get(name, ())
+    return found
 
 
 # --- runs -------------------------------------------------------------------------------------------------------------

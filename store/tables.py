@@ -373,13 +373,15 @@ class SpikeRow(SQLModel, table=True):
 
 
 class CaseRow(SQLModel, table=True):
-    """How far the desk has come with a message; `data` is the desk's own value, `version` counts its steps."""
+    """How far the desk has come with a message; `data` is the desk's own value, `version` counts its steps. `hidden`:
+    the comment is hidden in the network, so that it is not seen there means nothing."""
 
     __tablename__ = "cases"
     message_id: int = _ref("messages.id", primary=True)
     version: int
     data: dict[str, Any] = _json()
     blocked_until: datetime | None = _time_or_none()
+    hidden: bool = False
 
 
 class Offer(SQLModel, table=True):
@@ -407,6 +409,7 @@ class Digest(SQLModel, table=True):
 
 _blocked = CaseRow.__table__.c.blocked_until
 _partial("ix_cases_blocked", (_blocked, CaseRow.__table__.c.message_id), _blocked.isnot(None))
+_partial("ix_cases_hidden", (CaseRow.__table__.c.message_id,), CaseRow.__table__.c.hidden)
 
 
 class ReplyRow(SQLModel, table=True):

@@ -259,10 +259,14 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store knows of one stored comment; enough for a collector to see what changed."""
+    """What the store knows of one stored comment; enough for a collector to see what changed.
+
+    `hidden`: we have hidden it, or what it hangs below: that the network does not show it means nothing.
+    """
 
     parent_id: str | None
     deleted: bool
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -583,7 +587,8 @@ class DeskStep:
     """One step of the desk, decided: what the store is to keep of it. `case`: the desk's own value, as plain data.
 
     `event`: the last word of the event's type. `done`: nothing more is owed to the resident. `blocked_until`: when the
-    author may write again. `repeat_of`: the message that this one repeats, when the step says so.
+    author may write again. `hidden`: the comment is kept from being seen. `repeat_of`: the message that this one
+    repeats, when the step says so.
     """
 
     verb: str
@@ -595,6 +600,7 @@ class DeskStep:
     case: Mapping[str, Any]
     details: Mapping[str, Any] = field(default_factory=dict)
     blocked_until: datetime | None = None
+    hidden: bool = False
     repeat_of: str | None = None
     new_reply: NewReply | None = None
     reply_moved: ReplyMoved | None = None

@@ -112,12 +112,13 @@ def collect(collector: Collector, page: PageRef, shelf: Shelf, *, full: bool = T
                 break
             continue
         live = {i for i, k in shelf.known(post).items() if not k.deleted}
+        hidden = {i for i, k in known.items() if k.hidden and i not in seen}
         if walk.exhaustive:
-            live &= seen
+            live &= seen | hidden
         gap = 0 if walk.counter is None else max(0, walk.counter - len(live) - walk.stubs)
         run.gaps[post.id] = gap
         if walk.exhaustive and walk.complete and not gap:
-            absent = {i for i, k in known.items() if not k.deleted and i not in seen}
+            absent = {i for i, k in known.items() if not k.deleted and i not in seen | hidden}
             if walk.counter is not None or shelf.doubts.get(post.id) == absent:
                 shelf.deleted |= absent
             shelf.doubts[post.id] = absent

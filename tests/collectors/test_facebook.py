@@ -20,14 +20,18 @@ from emulator.facebook import PAGE_TOKEN, Behaviour, FacebookFace
 from emulator.graph import parse_fields
 from settings import ConfigError, parse, scrub
 from store.values import PageRef
+from tests.collectors.block_suite import BlockContract, HideContract
 from tests.collectors.contract_suite import CollectorContract, Shelf, collect, truth
 from tests.collectors.program import stores_the_truth
 from tests.collectors.reply_suite import ReplyContract
 from tests.emulator.graph_specs import meta_spec
 
 
-class TestFacebook(ReplyContract, CollectorContract):
+class TestFacebook(HideContract, BlockContract, ReplyContract, CollectorContract):
     network = "facebook"
+    hiding = "post_node"
+    blocking = "post_blocked"
+    deed_errors: ClassVar = {"token": 190, "right": 200}
     token = PAGE_TOKEN
     behaviours: ClassVar = {
         "default": Behaviour(),
@@ -39,6 +43,9 @@ class TestFacebook(ReplyContract, CollectorContract):
     refusing = ("http=500", "http=502", "http=429,1", "error=2", "error=4", "redirect=http://127.0.0.1:9/")
     writing_errors = (190, 10, 200, 100, 368, 4, 2)
     kinds = ("person", "hidden", "deleted")  # whether a page wrote is not told
+
+    def banned(self, emulator: Emulator) -> set[str]:
+        return set(emulator.face.banned.get("100001", ()))
 
     # --- pages -------------------------------------------------------------------------------------------------------
 

@@ -23,14 +23,21 @@ from emulator.instaloader import COOKIES, install
 from emulator.instaloader import Behaviour as LoaderBehaviour
 from settings import ConfigError, SecretError, parse, scrub
 from store.values import Outcome, PageRef
+from tests.collectors.block_suite import HideContract
 from tests.collectors.contract_suite import CollectorContract, Shelf, collect, truth
 from tests.collectors.program import stores_the_truth
 from tests.collectors.reply_suite import ReplyContract
 from tests.emulator.graph_specs import meta_spec
 
 
-class TestInstagram(ReplyContract, CollectorContract):
+class TestInstagram(HideContract, ReplyContract, CollectorContract):
     network = "instagram"
+    hiding = "post_node"
+    hidings: ClassVar = {
+        "hidden ones are counted and not shown": Behaviour(hidden_shown=False),
+        "hidden ones are gone": Behaviour(hidden_shown=False, hidden_counted=False),
+    }
+    deed_errors: ClassVar = {"token": 190, "right": 10}
     token = TOKEN
     behaviours: ClassVar = {
         "default": Behaviour(),

@@ -13,12 +13,16 @@ from collectors.max_client import trust
 from emulator import Emulator, load
 from emulator.max import TOKEN, Behaviour, MaxFace
 from settings import ConfigError
+from tests.collectors.block_suite import BlockContract
 from tests.collectors.contract_suite import CollectorContract, Shelf, collect
 from tests.collectors.reply_suite import ReplyContract
 
 
-class TestMax(ReplyContract, CollectorContract):
+class TestMax(BlockContract, ReplyContract, CollectorContract):
     network = "max"
+    blocking = "members.delete"
+    lifts = False
+    deed_errors: ClassVar = {"token": "verify.token", "right": "access.denied"}
     token = TOKEN
     behaviours: ClassVar = {
         "default": Behaviour(),
@@ -31,6 +35,9 @@ class TestMax(ReplyContract, CollectorContract):
     refusing = ("http=500", "http=502", "http=429,1", "error=too.many.requests", "error=internal.error")
     writing_errors = ("verify.token", "access.denied", "not.found", "proto.payload")
     absent_page = "-999999999"
+
+    def banned(self, emulator: Emulator) -> set[str]:
+        return {str(who) for who in emulator.face.blocked}
 
 
 def test_one_that_is_gone_hides_no_other() -> None:

@@ -25,13 +25,16 @@ from emulator.world import Clock, Post
 from settings import ConfigError
 from store import Store
 from store.values import Answer, Attachment
+from tests.collectors.block_suite import BlockContract
 from tests.collectors.contract_suite import SOAK, CollectorContract, Shelf, collect
 from tests.collectors.reply_suite import ReplyContract
 from tests.rig import PlainJudge
 
 
-class TestTelegram(ReplyContract, CollectorContract):
+class TestTelegram(BlockContract, ReplyContract, CollectorContract):
     network = "telegram"
+    blocking = "banChatMember"
+    deed_errors: ClassVar = {"token": 401, "right": 403}
     token = TOKEN
     writing = ("sendMessage",)
     found_again = False
@@ -42,6 +45,9 @@ class TestTelegram(ReplyContract, CollectorContract):
         "as the channel, threads of their own": Behaviour(own_as="channel", thread_is_copy=False),
     }
     methods = ("getMe", "getChat", "getUpdates")
+
+    def banned(self, emulator: Emulator) -> set[str]:
+        return {str(who) for who in emulator.face.banned}
 
     def make_world(self, seed: int, **shape: Any) -> World:
         return generate(seed, **({"pages": 2, "posts": 8, "comments": 300, "days": 0.9, "network": "telegram"} | shape))

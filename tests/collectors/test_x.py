@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +24,11 @@ from emulator import Emulator, World
 from emulator.client import Rewrite
 from emulator.face import Answer, Call
 from emulator.world import Clock, Comment, Post
-from emulator.x import BEARER, Behaviour
+from emulator.x import BEARER, OWNER, Behaviour
 from settings import ConfigError, Settings
 from store import Store
 from store.values import Outcome, PageRef
+from tests.collectors.block_suite import HideContract
 from tests.collectors.contract_suite import CollectorContract, Shelf, collect, truth
 from tests.emulator.x_spec import XJudge
 from tests.rig import PlainJudge
@@ -34,8 +36,11 @@ from tests.rig import PlainJudge
 DAY = 86400.0
 
 
-class TestX(CollectorContract):
+class TestX(HideContract, CollectorContract):
     network = "x"
+    hiding = "hide"
+    hidings: ClassVar = {"search leaves hidden ones out": Behaviour(hidden_found=False)}
+    deed_errors: ClassVar = {"token": "unauthorized", "right": "not-authorized-for-resource"}
     token = BEARER
     behaviours: ClassVar = {
         "default": Behaviour(),
@@ -50,7 +55,8 @@ class TestX(CollectorContract):
         return super().make_world(seed, **({"days": 6} | shape))  # as far as search looks back
 
     def configure(self, url: str, page: str, **network: Any) -> Settings:
-        return super().configure(url, page, **({"budget": network.pop("daily", 10**9)} | network))
+        usual = {"budget": network.pop("daily", 10**9), "user": json.dumps(OWNER)}
+        return super().configure(url, page, **(usual | network))
 
     @contextmanager
     def page_of(self, world: World, **options: Any) -> Iterator[tuple[XCollector, PageRef, Emulator]]:

@@ -16,13 +16,18 @@ from emulator import Emulator, World, generate
 from emulator.youtube import KEY, OAUTH, Behaviour, author_channel
 from settings import ConfigError, Settings
 from store.values import Answer, Attachment, Author, Comment
+from tests.collectors.block_suite import BlockContract, HideContract
 from tests.collectors.contract_suite import CollectorContract, Shelf, collect, named, truth
 from tests.collectors.reply_suite import REFUSED, ReplyContract
 from tests.emulator.discovery_judge import DiscoveryJudge
 
 
-class TestYoutube(ReplyContract, CollectorContract):
+class TestYoutube(HideContract, BlockContract, ReplyContract, CollectorContract):
     network = "youtube"
+    hiding = blocking = "comments.setModerationStatus"
+    lifts = False
+    needs_hidden = True
+    deed_errors: ClassVar = {"token": "authError", "right": "forbidden"}
     token = KEY
     behaviours: ClassVar = {
         "default": Behaviour(),
@@ -55,6 +60,13 @@ class TestYoutube(ReplyContract, CollectorContract):
     def reply_world(self) -> World:
         self.as_owner = True  # answers need the right of the channel's owner
         return super().reply_world()
+
+    def deed_world(self) -> World:
+        self.as_owner = True
+        return super().deed_world()
+
+    def banned(self, emulator: Emulator) -> set[str]:
+        return {author_channel(a) for a in emulator.face.banned}
 
     def one_of_each(self, world: World, found: dict[str, Comment]) -> list[Comment]:
         """All videos are of one kind and threads have two levels: two comments and two replies."""

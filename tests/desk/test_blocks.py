@@ -32,6 +32,13 @@ def queue(store):
     return store
 
 
+class Idle:
+    """A network that keeps terms itself."""
+
+    def block_ends(self, network):
+        return True
+
+
 def step(store, id, verb, by="adm", now=NOW, **args):
     return act(store, SETTINGS, id, verb, {**GOOD.get(verb, {}), **args}, by=by, now=now)
 
@@ -93,8 +100,8 @@ def test_a_blocking_lasts_for_its_term_on_all_messages_of_the_author(queue, stor
         ("1", "spam", "5"), ("2", "insult", "5")
     ]  # fmt: skip
     assert queue.blocks(author_of="3") == listed and queue.blocks(due=NOW) == []
-    assert blocks.lift_due(queue, SETTINGS, NOW + DAY) == listed[:1]
-    assert blocks.lift_due(queue, SETTINGS, NOW + DAY) == []
+    assert blocks.lift_due(queue, SETTINGS, NOW + DAY, Idle()) == [listed[0] | {"by_hand": None}]
+    assert blocks.lift_due(queue, SETTINGS, NOW + DAY, Idle()) == []
     assert [b["message_id"] for b in queue.blocks()] == ["2"]  # another message blocks the author still
     log = queue.desk("1")["log"]
     assert [(e["verb"], e["actor"]) for e in log] == [("block", "adm"), ("unblock", "otklik")]

@@ -39,6 +39,8 @@ confirm      x x . . . . .
 deny         x x . . . . .
 block        . . x . . . .
 unblock      . . x . . . x
+hide         . . x . . . .
+unhide       . . x . . . .
 close        . . x . . . .
 reopen       . x x . . . .
 acknowledge  x x x . . . .

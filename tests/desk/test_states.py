@@ -42,6 +42,7 @@ GOOD = {
     "join": {"kind": "final", "of": "7", "text": "Воду включили."},
     "repeat": {"of": "7"}, "notify": {"kind": "acknowledgement"}, "refuse": {"ground": "obscene"},
     "recall": {"reason": "ошибся"}, "deny": {"reason": "это беда"}, "block": {"ground": "spam", "until": LATER},
+    "hide": {"ground": "insult"},
     "reopen": {"reason": "не решено"},
 }  # fmt: skip
 
