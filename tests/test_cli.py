@@ -550,7 +550,7 @@ def test_quiet_leaves_data_and_errors(here: Place_) -> None:
 
 
 def test_version_and_help() -> None:
-    assert re.fullmatch(r"\d+\.\d+\.\d+\n", otklik("--version").out)
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+\+g[0-9a-f]+(\.d\d+)?)?\n", otklik("--version").out)
     for argv in ((), ("collect",), ("queue",), ("queue", "take"), ("store",), ("alerts", "drill"), ("emulator",)):
         said = otklik(*argv, "--help")
         assert said.code == 0 and re.search("[а-я]{4}", said.out) and said.err == "", argv

@@ -77,6 +77,7 @@ def fill_all(store: Store, *, desk: bool) -> None:
     store.inbox_put("max", 0, {"at": 1}, [Pushed("r1", "-1", "{}")], NOW)
     cursor, _ = store.hook_cursor("crm", NOW)
     store.hook_take("crm", cursor, 2, [(1, 1), (2, 2)], NOW)
+    store.link_foreign("crm", [("1", "A-1")], NOW)
 
 
 @pytest.fixture(scope="module")
