@@ -29,10 +29,12 @@ def worker(
 def run(pages: int | None, stop: Any, callback: str | None = None) -> None:
     """Raises OtklikError."""
     from store import Store
+    from store.jobs import check
 
     state = current()
+    check(state.store_url)
     with Store.open(state.store_url, repeat_window=state.repeat_window, guarded=True) as store:
-        store.jobs_place()  # refuses SQLite before anything heavy is loaded
+        store.jobs_place()  # a refusal comes before anything heavy is loaded
         from running.classifying import Judges
         from running.worker import Worker
 

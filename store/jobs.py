@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from settings import USAGE
-from store.db import Database
+from store.db import Database, parse_url
 from store.errors import Outdated, StoreError, translate
 
 SCHEMA = "otklik_jobs"
@@ -87,14 +87,19 @@ def ensure(db: Database, *, anew: bool) -> None:
         raise translate(e, db.name) from None
 
 
-def place(db: Database) -> dict[str, Any]:
-    """Arguments of psycopg's `connect` that lead to the jobs."""
-    if db.is_sqlite:
+def check(url: str) -> None:
+    """Raise `StoreError` when the database at `url` can't have workers; it is not touched."""
+    if parse_url(url).get_backend_name() == "sqlite":
         raise StoreError(
             "для otklik worker нужна база PostgreSQL (store.url); на SQLite ту же работу делает otklik collect по "
             "расписанию",
             exit_code=USAGE,
         )
+
+
+def place(db: Database) -> dict[str, Any]:
+    """Arguments of psycopg's `connect` that lead to the jobs."""
+    check(str(db.url))
     url = db.url
     told = url.translate_connect_args(username="user", database="dbname")
     extra = {k: v for k, v in url.query.items() if k != "options"}

