@@ -209,6 +209,8 @@ class Worker:
                 except Outdated as e:
                     self._problem = self._problem or e
                     return
+                except OtklikError as e:  # a base that is gone for longer ends the library's own loops
+                    log.info("the schema's version was not read: %s", scrub(str(e)))
 
     def _call(self, work: Coroutine[Any, Any, Any]) -> Any:
         """A call of the library's from a job's thread."""
