@@ -33,6 +33,7 @@ from console import (
     fail,
     finish,
     named,
+    nearest,
     say,
     span_of,
     stop_on_signals,
@@ -458,6 +459,10 @@ def queue(
     overdue: Annotated[bool, typer.Option("--overdue", help="Только просроченные, самые давние сверху.")] = False,
     emergency: Annotated[bool, typer.Option("--emergency", help="Только чрезвычайные.")] = False,
     historical: Annotated[bool, typer.Option("--historical", help="И те, что старше первого сбора страницы.")] = False,
+    owed: Annotated[
+        str | None,
+        typer.Option("--owed", help="Чей автор ещё не извещён: acknowledgement (принято), extension (срок продлён)."),
+    ] = None,
     search: Annotated[str | None, typer.Option("--search", help="Слова текста.")] = None,
     limit: Limit = 50,
     by: By = None,
@@ -476,6 +481,11 @@ def queue(
     if status is not None and status not in STATES:
         raise ConfigError(f"--status {status}: нет такого состояния; есть {', '.join(STATES)}")
     check_division(division)
+    if owed is not None:
+        from desk.verbs import NOTICES
+
+        if owed not in NOTICES:
+            raise ConfigError(f"--owed {owed[:40]}: есть {', '.join(f'{k} ({v})' for k, v in NOTICES.items())}")
     group = None
     if topic is not None:
         from classifier.names import topic_and_group
@@ -493,6 +503,8 @@ def queue(
         historical=None if historical else False,
         search=search,
         division=division,
+        owed=owed,
+        deleted=False if owed else None,
         limit=limit,
         order="due" if overdue else "queue",
     )
@@ -500,6 +512,8 @@ def queue(
         found = list(store.messages(wanted))
         store.saw(who(by), [m["id"] for m in found], "list", utc_now())
     emit(found) if as_json else _show("queue", found)
+    if owed and found and not as_json:
+        say(f"известить: otklik queue notify {found[0]['id']} … --kind {owed} --send")
 
 
 @queue_app.command("show")
@@ -571,7 +585,7 @@ def queue_correct(
     if topic is not None:
         changes["topic"], changes["topic_group"] = topic_and_group(topic)
     if place:
-        changes["places"] = find_places(place, _gazetteer())
+        changes["places"] = [_known_place(p, find_places([p], _gazetteer())[0]) for p in place]
     if urgency is not None:
         if urgency not in ("urgent", "prompt", "none"):
             raise ConfigError(f"--urgency {urgency}: допустимо urgent, prompt или none")
@@ -702,6 +716,25 @@ def _place_name(given: str) -> str:
         return meant[0].name
     say(f"места «{given[:60]}» в справочнике нет; ищу как написано")
     return given
+
+
+def _known_place(given: str, found: Any) -> Any:
+    """A place as the gazetteer has it, whatever case form a person used; ConfigError for one that it lacks."""
+    if found.kind != "место":
+        return found
+    import classifier
+    from classifier.contract import Text
+    from settings import ConfigError
+
+    meant = classifier.load(None, classifier.gazetteer_of(current().settings)).assess(Text(given)).places
+    if meant:
+        return meant[0]
+    near = nearest(given, {e.name: e.name for e in _gazetteer().entries})
+    near = near if near.startswith("похожие") else "проверьте название"
+    raise ConfigError(
+        f"места «{given[:60]}» в справочнике нет; {near}, или добавьте его в справочник (classifier.gazetteer, как — "
+        "docs/ru/model.md)"
+    )
 
 
 def _page_id(state: State, given: str) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rich.console import Console
 
@@ -138,11 +138,31 @@ def confirm(question: str, yes: bool) -> None:
 
 
 def check_division(id: str | None) -> None:
-    """Say so when the configuration has no such division: a misspelt one must not look like an empty queue. Messages
-    of a division that is gone from the configuration are found all the same."""
-    known = [d.id for d in current().settings.divisions]
-    if id is not None and id not in known:
-        say(f"подразделения «{id[:60]}» в настройках нет; есть {', '.join(known) or 'ни одного'}")
+    """A misspelt division must not look like an empty queue: ConfigError with the nearest names. One that is gone from
+    the configuration and has messages still is only told of."""
+    divisions = current().settings.divisions
+    if id is None or any(d.id == id for d in divisions):
+        return
+    from settings import ConfigError
+    from store import QueueFilter
+
+    said = f"подразделения «{id[:60]}» в настройках нет"
+    with current().store() as store:
+        if any(True for _ in store.messages(QueueFilter(division=id, limit=1))):
+            return say(f"{said}; показано то, что у него осталось")
+    raise ConfigError(f"{said}; {nearest(id, {d.id: d.id for d in divisions} | {d.name: d.id for d in divisions})}")
+
+
+def nearest(given: str, known: Mapping[str, str]) -> str:
+    """ "похожие: …", else "есть: …" of what a person may have meant; `known`: how things are called -> what to show."""
+    import difflib
+
+    names = {name.casefold(): shown for name, shown in known.items() if name}
+    near = [names[n] for n in difflib.get_close_matches(given.strip().casefold(), names, n=3, cutoff=0.5)]
+    if near:
+        return f"похожие: {', '.join(dict.fromkeys(near))}"
+    some = list(dict.fromkeys(known.values()))
+    return f"есть: {', '.join(some[:12]) or 'ни одного'}{' и другие' if len(some) > 12 else ''}"
 
 
 def date_of(text: str | None, zone: str) -> datetime | None:
@@ -173,22 +193,39 @@ Json = Annotated[bool, typer.Option("--json", help="Вывести одно зн
 Yes = Annotated[bool, typer.Option("--yes", help="Не спрашивать.")]
 MANY = 2**31 - 1
 Limit = Annotated[int, typer.Option("--limit", min=1, max=MANY, help="Не больше стольких.")]
-By = Annotated[str | None, typer.Option("--by", help="Кто это делает; иначе имя пользователя системы.")]
+By = Annotated[str | None, typer.Option("--by", help="Кто это делает; иначе OTKLIK_BY, имя пользователя системы.")]
 
 
 def who(by: str | None) -> str:
+    """Who acts: `--by`, else OTKLIK_BY, else the account of the system, else (the configuration knows no such person
+    and names one only) that one. This names somebody and proves nothing: the account of the system is what guards."""
     import getpass
 
     from settings import ConfigError
 
-    if by:
-        if len(by) > 100 or not by.isprintable():
-            raise ConfigError("--by: id человека — одна строка не длиннее 100 знаков, как в people или divisions")
-        return by
+    for given, name in ((by, "--by"), (os.environ.get("OTKLIK_BY"), "OTKLIK_BY")):
+        if given:
+            if len(given) > 100 or not given.isprintable():
+                raise ConfigError(f"{name}: id человека — строка не длиннее 100 знаков, как в people или divisions")
+            return given
     try:
-        return getpass.getuser()
+        account = getpass.getuser()
     except (OSError, KeyError, ImportError):
-        return "cli"
+        account = "cli"
+    people = _people()
+    return next(iter(people)) if len(people) == 1 and account not in people else account
+
+
+def _people() -> set[str]:
+    """Ids of everybody whom the configuration names; nobody when it can't be read: that is for who needs it to say."""
+    from settings import OtklikError
+
+    try:
+        settings = current().settings
+    except OtklikError:
+        return set()
+    listed = [*settings.people, *(p for d in settings.divisions for p in d.people)]
+    return {p if isinstance(p, str) else p.id for p in listed}
 
 
 def fail(text: str, code: int) -> int:

@@ -166,6 +166,7 @@ class Poller:
             # A network that can't be set up (no token, wrong address) fails its own pages only.
             tally.problem(Outcome.unauthorised if isinstance(e, SecretError) else Outcome.failed, str(e))
             calls = None
+        name = name if ref is None else configured.title or ref.title or name
         if ref is None:
             self.progress.page_started(name)
             made = 0 if calls is None else collector.manners.calls - calls

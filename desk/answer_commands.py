@@ -71,14 +71,17 @@ def add_to(queue: typer.Typer, tools: Any) -> None:
     def approve(ids: Ids, even_so: EvenSo = None, by: By = None, version: Seen = None, as_json: Json = False) -> None:
         """Согласовать проект, если проверки не против (администратор, пункт 7.5)."""
         from desk.answers import approve as admit
+        from desk.answers import check_current
+        from desk.checks import NOTE
         from settings import OtklikError
 
         state, known = current(), tools()
-        done, failed = [], []
+        done, failed, notes = [], [], {}
         with state.store() as store:
             for id in ids:
                 try:
                     step = {"by": who(by), "now": utc_now(), "version": version, "even_so": even_so}
+                    notes[id] = [f for f in check_current(store, state.settings, known, id)[0] if f.level == NOTE]
                     done.append(admit(store, state.settings, known, id, **step))
                 except OtklikError as e:
                     if len(ids) == 1:
@@ -88,6 +91,7 @@ def add_to(queue: typer.Typer, tools: Any) -> None:
             emit(done)
         for message in done:
             say(said(message))
+            _tell(notes.get(message["id"], ()))
         finish((1 if done else failed[0]) if failed else 0)
 
     def redirect(
@@ -164,7 +168,7 @@ def _rows(found: Sequence[Finding]) -> list[dict[str, str]]:
 
 
 def _tell(found: Sequence[Finding]) -> None:
-    from desk.checks import ERROR
+    from desk.checks import ERROR, NOTE
 
     for f in found:
-        say(f"{'не пройдёт' if f.level == ERROR else 'проверьте'}: {f.text}")
+        say(f"{'не пройдёт' if f.level == ERROR else 'учтите' if f.level == NOTE else 'проверьте'}: {f.text}")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from desk.checks import ERROR, Draft, Earlier, Finding, examine
+from desk.checks import ERROR, NOTE, Draft, Earlier, Finding, examine
+from desk.publishing import members
 from desk.states import Case, load
 from desk.work import Refused, act
 from settings import Settings
@@ -56,6 +57,7 @@ def check(
         until=until,
         condition=condition,
         body=body,
+        alike=sum(m.why is None for m in members(store, settings, message["id"])),
         zone=settings.organisation.timezone,
         earlier=[
             Earlier(r["message_id"], r["text"], r["topic"], tuple(r["places"]))
@@ -120,6 +122,7 @@ def redirect(
 
 def admitted(id: str, what: str, found: Sequence[Finding], even_so: str | None) -> dict[str, Any]:
     """The part of the step's arguments that tells of the checks; `Refused` when they forbid it."""
+    found = [f for f in found if f.level != NOTE]
     if errors := [f.text for f in found if f.level == ERROR]:
         raise Refused(f"сообщение {id}: «{what}» нельзя: {'; '.join(errors)}")
     warnings = [f.text for f in found]

@@ -48,7 +48,7 @@ def alerts_ack(ids: list[str], by: By = None) -> None:
     with state.store() as store:
         for id in ids:
             store.acknowledge(id, who(by), utc_now())
-    say(f"подтверждено: {len(ids)}")
+            say(f"тревога № {id} подтверждена")
 
 
 @alerts.command("test")

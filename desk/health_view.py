@@ -18,6 +18,14 @@ SHOWN = 12
 """Pages on the screen, the worst first."""
 
 
+_UNITS = {
+    "запросов": ("запрос", "запроса", "запросов"),
+    "единиц": ("единица", "единицы", "единиц"),
+    "постов": ("пост", "поста", "постов"),
+}
+"""What budgets count (`Prices.unit`) -> its forms."""
+
+
 def shown(found: Status, zone: str) -> RenderableType:
     table = Table(box=None, show_header=False, pad_edge=False, expand=True)
     table.add_column(no_wrap=True)
@@ -55,10 +63,14 @@ def _lines(found: Status, zone: str) -> Iterator[tuple[str, str]]:
         took = span(run.finished_at - run.started_at)
         yield "Сбор", f"{when(run.finished_at, zone)}, {ago(run.finished_at)}: {told}, за {took}"
     for b in found.budgets:
-        whole = "" if b["budget"] is None else f" из {b['budget']} ({100 * b['used'] / max(1, b['budget']):.0f} %)"
+        one, few, many = _UNITS.get(b["unit"], (b["unit"],) * 3)
+        if b["budget"] is None:
+            used = plural(b["used"], one, few, many)
+        else:
+            used = f"{b['used']} из {b['budget']} {many} ({100 * b['used'] / max(1, b['budget']):.0f} %)"
         month = "" if b["month_used"] is None else f"; за месяц {b['month_used']}"
         month += "" if b["month_budget"] is None else f" из {b['month_budget']}"
-        yield f"Запас {plain(b['network'])}", f"{b['used']}{whole} {b['unit']} за сутки{month}"
+        yield f"Запас {plain(b['network'])}", f"{used} за сутки{month}"
     q = health.queue
     yield (
         "Очередь",

@@ -37,12 +37,18 @@ alerts:
 
 
 _HOSTS = {
+    "vk.com": "vk",
+    "vk.ru": "vk",
+    "vkvideo.ru": "vk",
     "ok.ru": "ok",
     "t.me": "telegram",
+    "telegram.me": "telegram",
     "max.ru": "max",
     "youtube.com": "youtube",
+    "youtu.be": "youtube",
     "rutube.ru": "rutube",
     "facebook.com": "facebook",
+    "fb.com": "facebook",
     "instagram.com": "instagram",
     "x.com": "x",
     "twitter.com": "x",
@@ -59,9 +65,27 @@ _MORE = {
 
 
 def network_of(page: str) -> str:
-    """The network of a page's address; what is no address of another one is VK's."""
-    host = (urlsplit(page if "//" in page else f"//{page}").hostname or "") if "/" in page else ""
-    return next((name for end, name in _HOSTS.items() if host == end or host.endswith(f".{end}")), "vk")
+    """The network of a page by its address; a number or a short name without one is VK's. ConfigError for an address of
+    no network that we know, and for what is no name of a page."""
+    text = page.strip()
+    if "/" in text:
+        host = urlsplit(text if "//" in text else f"//{text}").hostname or ""
+    else:
+        host = text.lower() if text.lower() in _HOSTS else ""
+    if host:
+        found = next((name for end, name in _HOSTS.items() if host == end or host.endswith(f".{end}")), None)
+        if found is None:
+            known = ", ".join(dict.fromkeys(_HOSTS))
+            raise ConfigError(f"{text[:80]}: адрес ни одной из знакомых сетей ({known}); укажите страницу в соцсети")
+        if "/" not in text or not urlsplit(text if "//" in text else f"//{text}").path.strip("/"):
+            raise ConfigError(f"{text[:80]}: это адрес самой сети; укажите адрес страницы в ней")
+        return found
+    if not re.fullmatch(r"[^\s/А-Яа-яЁё]{1,200}", text):
+        raise ConfigError(
+            f"{text[:80] or 'пусто'}: не похоже на страницу; укажите её адрес (https://vk.com/…) или, для ВКонтакте, "
+            "короткое имя или номер"
+        )
+    return "vk"
 
 
 def write_config(
@@ -78,7 +102,7 @@ def write_config(
         raise ConfigError(
             "одна из страниц не похожа на адрес; укажите её так, как она открывается в браузере"
         ) from None
-    named = sorted({network for network, _ in listed} or {"vk"}, key=["vk", *_HOSTS.values()].index)
+    named = sorted({network for network, _ in listed} or {"vk"}, key=list(_HOSTS.values()).index)
     sections = {n: _section(n) for n in named}
     text = _TEMPLATE.format(
         name=_quoted(organisation),

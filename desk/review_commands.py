@@ -55,14 +55,14 @@ def _over_lines(review: Review, zone: str, keys: Any, as_json: bool) -> int:
     shown = None
     if sys.stdout.isatty() and not as_json:  # a terminal that can't move its cursor, or keys from a file
         shown = Screen(sys.stdout, in_place=False), View(zone, None)
-    told = 0
+    told = number = 0
     while not review.over:
         if review.offer is None and review.mode is None and not review.skipped and shown is None:
             break
         if shown is not None:
             screen, view = shown
             screen.draw(view.lines(review, *screen.size()))
-        key = keys.read(None)
+        key, number = keys.read(None), number + 1
         review.press(key, line=True)
         if as_json:
             for decision in review.decisions[told:]:
@@ -71,8 +71,14 @@ def _over_lines(review: Review, zone: str, keys: Any, as_json: bool) -> int:
         elif review.notice and shown is None and not review.failed:
             print(review.notice, flush=True)
         if review.failed:
+            from desk.text import plain
             from settings import scrub
 
-            print(f"otklik: {scrub(review.notice)}; дальше строки не читаются", file=sys.stderr)
+            shown_key = "" if key == "enter" else f" («{plain(key, 40)}»)"
+            print(
+                f"otklik: строка {number}{shown_key}: {scrub(review.notice)}; дальше строки не читаются: они о других "
+                "сообщениях",
+                file=sys.stderr,
+            )
             return 1
     return 0

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, false, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, exists, false, func, literal, or_, select, tuple_, type_coerce
 
 from store.assessing import HISTORICAL, clean, fold, utc
 from store.db import Database
 from store.errors import NotFound
 from store.queue import BY_QUEUE, number
-from store.tables import BEGUN, TIMED, messages, pages, places, posts
+from store.tables import BEGUN, TIMED, cases, messages, pages, places, posts
 from store.values import QueueFilter
 from store.views import message_view, plain
 
@@ -73,10 +73,19 @@ def _filtered(conn: Any, f: QueueFilter) -> Select[Any]:
         query = query.where(TIMED, m.due_at < utc(f.overdue))
     if f.division is not None:
         query = query.where(m.division == f.division)
+    if f.owed is not None:
+        query = query.where(_owing(f.owed))
     if f.search is not None and (words := fold(f.search).split()):
         for word in words:
             query = query.where(m.folded.contains(clean(word), autoescape=True))
     return query
+
+
+def _owing(notice: str) -> ColumnElement[bool]:
+    """Whose author is owed this notice: the desk's value is JSON as text, without spaces (`store.tables.Json`)."""
+    data = type_coerce(cases.c.data, Text)
+    named = or_(data.contains(f'"owed":["{notice}"', autoescape=True), data.like(f'%"owed":["%","{notice}"%'))
+    return exists().where(cases.c.message_id == messages.c.id, named)
 
 
 def _many(conn: Any, query: Select[Any]) -> bool:

@@ -409,8 +409,9 @@ class QueueFilter:
     """Which messages; every field narrows, None does not. `overdue`: those whose term had ended at that time.
 
     `topic` is the id of a topic or of a group; `place` the name of a place or of one of its parents, in any letter
-    case; `search` a part of the text or of the author's name. `order`: "queue" (emergencies, urgent, by deadline, by
-    time), "due" (by deadline alone), "newest" or "id". `after_id`: only what stands behind that message in the order.
+    case; `search` a part of the text or of the author's name; `owed`: a notice that the desk owes its author. `order`:
+    "queue" (emergencies, urgent, by deadline, by time), "due" (by deadline alone), "newest" or "id". `after_id`: only
+    what stands behind that message in the order.
     """
 
     status: str | None = None
@@ -426,6 +427,7 @@ class QueueFilter:
     division: str | None = None
     historical: bool | None = None
     deleted: bool | None = None
+    owed: str | None = None
     limit: int | None = None
     after_id: str | None = None
     order: str = "queue"

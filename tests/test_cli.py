@@ -188,7 +188,8 @@ def test_queue_and_its_filters(ready: Place_) -> None:
     assert len(texts("--status", "new")) == 4 and texts("--status", "closed") == []
     wrong = ready.run("queue", "--status", "answered")
     assert wrong.code == 2 and "нет такого состояния; есть new" in wrong.err
-    assert "подразделения «нет» в настройках нет" in ready.run("queue", "--division", "нет").err
+    unknown = ready.run("queue", "--division", "нет")
+    assert unknown.code == 2 and "подразделения «нет» в настройках нет" in unknown.err
     assert texts("--overdue") == []
     topic = every[1]["topic"] or every[0]["topic"]
     assert topic is None or texts("--topic", topic)
@@ -209,6 +210,12 @@ def test_one_message_and_its_correction(here: Place_) -> None:
     here.run("collect", "--full")
     after = here.run("queue", "show", found["id"], "--json").json
     assert after["urgency"] == "urgent", "a person's word is not written over"
+    formed = here.run("queue", "correct", found["id"], "--place", "в Хкеме", "--by", "я", "--json")
+    assert [p["name"] for p in formed.json["places"]] == ["Хкем"]
+    for wrong, words in (("Нигде", "справочнике нет"), ("Зрыхпром", "похожие")):
+        unknown = here.run("queue", "correct", found["id"], "--place", wrong, "--by", "я")
+        assert unknown.code == 2 and words in unknown.err and unknown.err.count("\n") == 1, unknown.err
+    assert [p["name"] for p in here.run("queue", "show", found["id"], "--json").json["places"]] == ["Хкем"]
     calm = here.run("queue", "correct", found["id"], "--urgency", "prompt", "--by", "я", "--json").json
     risen = here.run("queue", "correct", found["id"], "--emergency", "--by", "я", "--json").json
     assert risen["urgency"] == "urgent" and risen["deadlines"]["answer"] < calm["deadlines"]["answer"]

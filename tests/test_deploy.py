@@ -34,6 +34,17 @@ def test_every_command_of_a_unit_exists(unit: Path) -> None:
     assert "User=otklik" in unit.read_text(encoding="utf-8")
 
 
+def test_a_unit_that_gets_a_secret_gets_all_that_the_configuration_may_name() -> None:
+    named = set(re.findall(r"\$\{(\w+)\}", (DEPLOY.parent / "config.yaml").read_text(encoding="utf-8"))) - {"NAME"}
+    assert {"VK_TOKEN", "TELEGRAM_TOKEN"} <= named
+    for unit in SERVICES:
+        told = dict(re.findall(r"^Environment=(\w+)_FILE=(\S+)$", unit.read_text(encoding="utf-8"), re.MULTILINE))
+        if told or "collect" in unit.read_text(encoding="utf-8"):
+            assert named <= set(told), (unit.name, named - set(told))
+            assert "LoadCredential=secret:/etc/otklik\n" in unit.read_text(encoding="utf-8")
+            assert told == {name: f"%d/secret_{name.lower()}" for name in told}
+
+
 def test_a_wrong_command_would_be_seen() -> None:
     assert wrong("--quiet store backupp x", False) and wrong("--quiet digest --noww", False)
 
@@ -89,10 +100,8 @@ def test_the_beginning_of_a_configuration_reads_the_secrets_that_workers_are_giv
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     given = compose()["services"]["worker"]["environment"]
-    unit = re.search(
-        r"^Environment=(.+)$", (DEPLOY / "otklik-worker@.service").read_text(encoding="utf-8"), re.MULTILINE
-    )
-    assert unit is not None and {pair.partition("=")[0] for pair in unit[1].split()} == set(given)
+    unit = (DEPLOY / "otklik-worker@.service").read_text(encoding="utf-8")
+    assert set(given) <= set(re.findall(r"^Environment=(\w+)=", unit, re.MULTILINE))
     for name in given:
         (tmp_path / name).write_text("s3cret\n")
         monkeypatch.setenv(name, str(tmp_path / name))

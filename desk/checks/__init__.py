@@ -1,7 +1,7 @@
 """Checks of an answer before it is approved: what may not leave, and what a person should look at once more. Pure.
 
 Each concern is a module with a function `check(draft) -> findings`; `examine` asks them all. An error refuses; a
-warning needs the administrator's reason, which the audit log keeps.
+warning needs the administrator's reason, which the audit log keeps; a note is only told.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-ERROR, WARNING = "error", "warning"
+ERROR, WARNING, NOTE = "error", "warning", "note"
 CHECKS = {
     "length": "длина",
     "promises": "срок и ответственный",
@@ -39,7 +39,9 @@ class Draft:
     """An answer and what it answers. `topic`: the names of the message's topic and group, in words.
 
     `limit`: the longest text the network takes, None when unknown. `until`, `condition`: of an interim answer; `body`:
-    of a redirection. `zone`: the organisation's, for dates. `earlier`: published answers to other questions.
+    of a redirection;
+    `alike`: how many others asked the same and wait for an answer. `zone`: the organisation's, for dates.
+    `earlier`: published answers to other questions.
     """
 
     text: str
@@ -52,13 +54,14 @@ class Draft:
     until: datetime | None = None
     condition: str | None = None
     body: str | None = None
+    alike: int = 0
     zone: str = "Europe/Moscow"
     earlier: Sequence[Earlier] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong. `level`: error or warning; `check`: the module that says so; `text`: one Russian sentence."""
+    """What is wrong. `level`: error, warning, note; `check`: the module that says so; `text`: one Russian sentence."""
 
     level: str
     check: str
@@ -67,7 +70,7 @@ class Finding:
 
 def examine(draft: Draft) -> list[Finding]:
     """Everything that the checks have to say, errors first."""
-    return sorted(_all(draft), key=lambda f: f.level != ERROR)
+    return sorted(_all(draft), key=lambda f: (ERROR, WARNING, NOTE).index(f.level))
 
 
 def _all(draft: Draft) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from desk.checks import ERROR, WARNING, Draft, Finding
+from desk.checks import ERROR, NOTE, WARNING, Draft, Finding
 from desk.lemmas import is_first_name, is_patronymic, lemma
 
 _PHONE = re.compile(r"(?<![\d-])(?:\+?7|8)?[\s(-]{0,2}\d{3,5}[\s)-]{0,2}\d{1,3}[\s-]?\d{2}[\s-]?\d{2}(?![\d-])")
@@ -49,6 +49,13 @@ def check(draft: Draft) -> Iterator[Finding]:
         yield Finding(ERROR, "personal", "в ответе номер квартиры; уберите домашний адрес")
     yield from _contacts(draft)
     yield from _names(draft)
+    if draft.alike and draft.kind in ("final", "interim", "redirect") and speaks_to(text, draft.author):
+        yield Finding(
+            NOTE,
+            "personal",
+            f"о том же спросили ещё {draft.alike}, а ответ обращён к одному автору по имени: всем сразу (publish "
+            "--cluster) он не уйдёт; для этого обратитесь без имени, --set 'обращение=Здравствуйте!'",
+        )
 
 
 def _contacts(draft: Draft) -> Iterator[Finding]:

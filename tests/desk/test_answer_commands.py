@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -51,6 +51,58 @@ def test_from_a_template_to_the_network(rig):
     assert entry["text"] == f"Мария, здравствуйте! {ANSWER}"
     again = otklik("queue", "publish", id, "--by", "adm")
     assert again.code == 2 and again.err.count("\n") == 1 and len(rig.written(ANSWER)) == 1
+
+
+def test_whose_authors_are_not_told_yet(rig):
+    ids = [in_work(rig), in_work(rig, "Где автобус?")]
+    assert [m["id"] for m in otklik("queue", "--owed", "acknowledgement", "--json").json] == ids
+    shown = otklik("queue", "--owed", "acknowledgement")
+    assert shown.code == 0 and f"otklik queue notify {ids[0]} … --kind acknowledgement --send" in shown.err
+    assert otklik("queue", "--owed", "extension", "--json").json == []
+    rig.step(ids[1], "extend", until=datetime.now(UTC) + timedelta(days=12), reason="ждём детали")
+    assert [m["id"] for m in otklik("queue", "--owed", "extension", "--json").json] == ids[1:]
+    assert [m["id"] for m in otklik("queue", "--owed", "acknowledgement", "--json").json] == ids
+    assert otklik("queue", "notify", ids[0], "--kind", "acknowledgement", "--send", "--by", "adm").code == 0
+    assert [m["id"] for m in otklik("queue", "--owed", "acknowledgement", "--json").json] == ids[1:]
+    wrong = otklik("queue", "--owed", "thanks")
+    assert wrong.code == 2 and "acknowledgement (сообщение принято)" in wrong.err
+
+
+def test_who_acts_when_nobody_says(rig, monkeypatch):
+    id = in_work(rig)
+    monkeypatch.setenv("LOGNAME", "root")
+    refused = otklik("queue", "extend", id, "--until", "2099-01-01", "--reason", "ждём")
+    assert refused.code == 2 and "человека «root» нет" in refused.err
+    monkeypatch.setenv("OTKLIK_BY", "z")
+    assert "это делает администратор" in otklik("queue", "extend", id, "--until", "2099-01-01", "--reason", "ждём").err
+    assert otklik("queue", "draft", id, "--text", ANSWER).code == 0
+    assert rig.store.desk(id)["log"][-1]["actor"] == "z"
+    assert otklik("queue", "approve", id, "--by", "adm").code == 0, "--by comes first"
+    monkeypatch.setenv("OTKLIK_BY", "z\n")
+    assert "OTKLIK_BY: id человека" in otklik("queue", "approve", id).err
+
+
+def test_an_only_person_need_not_be_named(rig, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "root")
+    monkeypatch.delenv("OTKLIK_BY", raising=False)
+    id = rig.asked("Когда включат воду?", answer=None)
+    one = "people: [{id: anna, roles: [administrator]}]\ndivisions: [{id: zhkh}]\n"
+    (tmp_path / "config.yaml").write_text(config(rig.url, rig.emulator.url) + one, encoding="utf-8")
+    assert otklik("queue", "route", id, "--to", "zhkh").code == 0
+    assert rig.store.desk(id)["log"][-1]["actor"] == "anna"
+
+
+def test_a_name_in_the_answer_to_a_question_of_many_is_told_of_before_it_is_approved(rig):
+    rig.world.authors[1001].name = "Мария К."
+    id, other = in_work(rig), in_work(rig, "Опять нет воды на Ленина")
+    rig.store.relate(other, id, by="adm", now=datetime.now(UTC))
+    shown = otklik("queue", "draft", id, "--template", "final", "--text", ANSWER, "--by", "z", "--json")
+    (note,) = shown.json[0]["findings"]
+    assert note["level"] == "note" and "о том же спросили ещё 1" in note["text"] and "--set" in note["text"]
+    done = otklik("queue", "approve", id, "--by", "adm")
+    assert done.code == 0 and "учтите: о том же спросили ещё 1" in done.err, "it is no reason to refuse"
+    nameless = otklik("queue", "draft", other, "--text", ANSWER, "--by", "z", "--json")
+    assert nameless.json[0]["findings"] == []
 
 
 def test_an_empty_answer_is_shown_at_the_draft_and_stopped_at_the_approval(rig):

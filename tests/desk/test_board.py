@@ -167,5 +167,9 @@ def test_the_command(tmp_path, sqlite_url):
     (row,) = run("--json").json["rows"]
     assert (row["division"], row["total"], row["states"]) == ("zhkh", 1, {"routed": 1})
     assert "ЖКХ" in run().out and "№ 1" in run("--person", "z").out
-    assert run("--division", "gas").err.startswith("подразделения «gas» в настройках нет")
+    unknown = run("--division", "zhk")
+    assert unknown.code == 2 and "подразделения «zhk» в настройках нет; похожие: zhkh" in unknown.err
+    config.write_text(config.read_text(encoding="utf-8").replace("id: zhkh", "id: gas"), encoding="utf-8")
+    gone = run("--division", "zhkh")
+    assert gone.code == 0 and "показано то, что у него осталось" in gone.err
     assert "человека «x» в настройках нет" in run("--person", "x").err

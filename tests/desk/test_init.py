@@ -73,5 +73,17 @@ def test_an_address_tells_its_network_and_what_that_needs(tmp_path):
     secrets = write_config(path, "А", "UTC", pages)
     assert [p.network for p in load(path).pages] == ["telegram", "ok", "youtube", "rutube", "vk"]
     assert secrets == ["VK_TOKEN", "OK_TOKEN", "OK_SESSION_SECRET_KEY", "TELEGRAM_TOKEN", "YOUTUBE_TOKEN"]
+    for wrong, said in (
+        ("https://example.org/adm", "ни одной из знакомых сетей"),
+        ("https://my.mail.ru/adm", "ни одной из знакомых сетей"),
+        ("https://vk.com/", "адрес самой сети"),
+        ("t.me", "адрес самой сети"),
+        ("Администрация района", "не похоже на страницу"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            write_config(path, "А", "UTC", [wrong], force=True)
+    assert [p.network for p in load(path).pages] == ["telegram", "ok", "youtube", "rutube", "vk"], "nothing was changed"
+    write_config(path, "А", "UTC", ["vk.ru/akhty", "@akhty", "youtu.be/x", "telegram.me/k"], force=True)
+    assert [p.network for p in load(path).pages] == ["vk", "vk", "youtube", "telegram"]
     with pytest.raises(ConfigError, match="не похожа на адрес"):
         write_config(path, "А", "UTC", ["https://[bad/x"], force=True)

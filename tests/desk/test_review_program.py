@@ -189,6 +189,8 @@ def test_decisions_as_json_and_the_end_of_the_lines(folder):
 def test_a_line_that_could_not_be_done_ends_it(folder, sqlite_url, script, said):
     done = run(folder, stdin=script)
     assert done.code == 1 and said in done.err and "дальше строки не читаются" in done.err
+    last = next(n for n, line in enumerate(script.split("\n"), 1) if line in ("ы4", "щщщщщ", "9", "завтра"))
+    assert f"строка {last} («{script.split(chr(10))[last - 1]}»): " in done.err
     assert states(sqlite_url) == {}
 
 
