@@ -72,7 +72,8 @@ def _table(t: Table, zone: str) -> Iterator[str]:
 
 
 def _cell(text: str, kind: str, *, head: bool = False) -> str:
-    side = "" if kind in (TEXT, LINK) else '<w:pPr><w:jc w:val="right"/></w:pPr>'
     look = '<w:rPr><w:b/><w:sz w:val="15"/></w:rPr>' if head else '<w:rPr><w:sz w:val="16"/></w:rPr>'
+    side = "" if kind in (TEXT, LINK) else '<w:jc w:val="right"/>'
+    side = f"<w:pPr>{side}{look}</w:pPr>"  # with the size of an empty paragraph, or its row is taller
     shade = '<w:tcPr><w:shd w:val="clear" w:color="auto" w:fill="E9EEF2"/></w:tcPr>' if head else ""
     return f'<w:tc>{shade}<w:p>{side}<w:r>{look}<w:t xml:space="preserve">{escape(text)}</w:t></w:r></w:p></w:tc>'

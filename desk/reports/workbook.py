@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from textwrap import wrap
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,7 @@ def write(document: Document, pictures: Mapping[str, bytes]) -> bytes:
             _chart(book, formats, _sheet_name(f"График {block.title}", used), block)
         elif isinstance(block, Map):
             sheet = book.add_worksheet(_sheet_name(block.title, used))
+            _printed(sheet, pages=1)
             sheet.insert_image(
                 0, 0, "map.png", {"image_data": io.BytesIO(pictures[block.name]), "description": block.title}
             )
@@ -75,12 +77,22 @@ def _sheet_name(wanted: str, used: set[str]) -> str:
     return found
 
 
+def _printed(sheet: Any, pages: int = 0) -> None:
+    """On paper: A4 across, one page wide, `pages` long (0: as many as it needs)."""
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    sheet.fit_to_pages(1, pages)
+
+
 def _sheet(book: Any, formats: _Formats, name: str, table: Table, document: Document) -> None:
     sheet = book.add_worksheet(name)
     zone = ZoneInfo(document.zone)
     for i, c in enumerate(table.columns):
         sheet.set_column(i, i, c.width)
     sheet.freeze_panes(_HEAD + 1, 1)
+    _printed(sheet)
+    sheet.repeat_rows(_HEAD)
+    sheet.set_row(_HEAD, 15 * max((len(wrap(c.name, max(4, int(c.width) - 2))) for c in table.columns), default=1))
     sheet.write_string(0, 0, f"{table.title}. {document.title}", formats.title)
     if table.note:
         sheet.write_string(1, 0, table.note)
@@ -105,7 +117,9 @@ def _sheet(book: Any, formats: _Formats, name: str, table: Table, document: Docu
 
 def _chart(book: Any, formats: _Formats, name: str, chart: Chart) -> None:
     sheet = book.add_worksheet(name)
+    _printed(sheet, pages=1)
     sheet.set_column(0, 0, 34)
+    sheet.set_column(1, len(chart.series), 16)
     for i, series in enumerate(chart.series, 1):
         sheet.write_string(0, i, series, formats.head)
     look = formats.cells[PERCENT if chart.percent else INT]

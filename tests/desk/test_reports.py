@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
 import sqlite3
@@ -364,16 +365,31 @@ def test_nothing_in_the_files_is_live(files):
                 assert 'TargetMode="External"' not in text
 
 
+@pytest.mark.skipif(not os.environ.get("OTKLIK_SOAK"), reason="LibreOffice takes its time: in the soak")
 @pytest.mark.skipif(not (shutil.which("soffice") or shutil.which("libreoffice")), reason="LibreOffice is not here")
 def test_the_documents_open_in_libreoffice(files, tmp_path):
     for name, data in files[1].items():
+        if name.endswith(".html"):
+            continue
         (tmp_path / name).write_bytes(data)
         program = shutil.which("soffice") or shutil.which("libreoffice")
         subprocess.run(
             [program, "--headless", f"-env:UserInstallation=file://{tmp_path}/profile", "--convert-to", "pdf",
-             "--outdir", str(tmp_path / "pdf"), str(tmp_path / name)], check=True, timeout=170, capture_output=True,
+             "--outdir", str(tmp_path / name.rpartition(".")[2]), str(tmp_path / name)],
+            check=True, timeout=170, capture_output=True,
         )  # fmt: skip
-        assert (tmp_path / "pdf" / f"{name.rpartition('.')[0]}.pdf").stat().st_size > 5000
+        stem, _, kind = name.rpartition(".")
+        made = (tmp_path / kind / f"{stem}.pdf").read_bytes()
+        assert len(made) > 5000
+        if kind == "xlsx":  # one page wide: a table is not torn apart over several sheets of paper
+            pages, sheets = made.count(b"/Type/Page/") + made.count(b"/Type /Page "), len(_sheets(data))
+            assert not pages or pages <= sheets + 3
+
+
+def _sheets(data: bytes) -> list[str]:
+    import openpyxl
+
+    return openpyxl.load_workbook(io.BytesIO(data), read_only=True).sheetnames
 
 
 # --- months, input ----------------------------------------------------------------------------------------------------
