@@ -10,6 +10,7 @@ import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from classifier.comparing import compare, contradict
 from classifier.content import Content, Gist, read, unpack
@@ -29,13 +30,15 @@ class Signature:
     topical: tuple[int, ...]
     body: str
     copy: int
-    content: Content
+
+    def __reduce__(self) -> Any:
+        return Signature, (self.keys, self.topical, self.body, self.copy)
 
     def likeness(self, body: str, *, same_author: bool, near: str, apart_s: float) -> Likeness | None:
-        return compare(self.content, unpack(body), same_author=same_author, near=near, apart_s=apart_s)
+        return compare(unpack(self.body), unpack(body), same_author=same_author, near=near, apart_s=apart_s)
 
     def contradicts(self, body: str) -> bool:
-        return contradict(self.content, unpack(body))
+        return contradict(unpack(self.body), unpack(body))
 
 
 def signature(words: Sequence[Word], said: Gist, place_bits: int = 0) -> Signature | None:
@@ -55,7 +58,7 @@ def signature(words: Sequence[Word], said: Gist, place_bits: int = 0) -> Signatu
         if len(forms) < MIN_COPY_WORDS:
             return None
         content = Content(copy=_fingerprint(forms))
-        return Signature((content.copy,), (), content.pack(), content.copy, content)
+        return Signature((content.copy,), (), content.pack(), content.copy)
     topicless = not (content.subjects or content.emergency)
     if len(content.terms) < (3 if topicless and not content.settlements else 2) and (
         topicless or not (content.aspects or content.emergency or content.settlements)
@@ -63,7 +66,7 @@ def signature(words: Sequence[Word], said: Gist, place_bits: int = 0) -> Signatu
         return None
     content.copy = _fingerprint(forms)
     keys, topical = _keys(content, len(forms))
-    return Signature(keys, topical, content.pack(), content.copy if content.tells else 0, content)
+    return Signature(keys, topical, content.pack(), content.copy if content.tells else 0)
 
 
 def _fingerprint(forms: Sequence[str]) -> int:

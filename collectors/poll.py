@@ -26,11 +26,27 @@ from store.values import Comment, Judged, Landing, Outcome, PageRef, PostMark, u
 
 if TYPE_CHECKING:
     from store import Store
+    from store.drafting import Draft, Frame
 
 log = logging.getLogger("otklik.poll")
 
 Judge = Callable[[PageRef, Sequence[Comment], datetime], list[Judged]]
 """(page, comments, now) -> the same comments judged, in order; one that can't be judged gets `assessment=None`."""
+
+Ready = Callable[[], tuple[Sequence[Judged], "Draft | None"]]
+"""Waits for the end of a judging: the comments judged, and their drafts when these are made already."""
+
+
+class JudgeAhead(Protocol):
+    """A `Judge` that can judge beside the reading: up to `ahead` batches may be begun before the first is asked for."""
+
+    ahead: int
+
+    def begin(self, page: PageRef, comments: Sequence[Comment], frame: Frame) -> Ready: ...
+
+    def rest(self) -> None:
+        """The run is over; what was begun and not asked for is not wanted."""
+
 
 RESOLVE_AGAIN = timedelta(days=1)
 ASK_CLOCK_AGAIN = timedelta(minutes=30)
@@ -114,6 +130,8 @@ class Poller:
         finally:
             for collector in self._collectors.values():
                 collector.close()
+            if rest := getattr(self.judge, "rest", None):
+                rest()
             self.store.finish_run(report.run_id, report.exit_code, self.now())
 
     def _due(self, pages: Sequence[PageSettings], *, forced: bool) -> list[PageSettings]:
@@ -273,21 +291,36 @@ class Poller:
                 found.add(known[0].id if known else page.id)
         return frozenset(found)
 
+    def _begin(self, page: PageRef, comments: Sequence[Comment], frame: Frame) -> Ready:
+        begin = getattr(self.judge, "begin", None)
+        if begin is not None:
+            return begin(page, comments, frame)
+        return lambda: (self.judge(page, comments, frame.now), None)
+
     def _visit(self, collector: Collector, ref: PageRef, options: Options, report: Report, tally: Tally) -> Visit:
         ours = self._ours(ref.network)
 
-        def land(comments: list[Comment], marks: list[PostMark], deleted: list[str]) -> None:
+        state = self.store.see_page(ref, min(self.now(), self._server_now(collector)))
+
+        def begin(comments: list[Comment]) -> tuple[Ready, Frame]:
             known = [replace(c, own=True) if c.author.id in ours and not c.own else c for c in comments]
+            frame = self.store.frame(state.first_seen_at, self._server_now(collector), self.now(), report.run_id)
+            return self._begin(ref, known, frame), frame
+
+        def land(begun: tuple[Ready, Frame], marks: list[PostMark], deleted: list[str]) -> None:
+            ready, frame = begun
+            comments, draft = ready()
             landed = self.store.land(
                 Landing(
                     page=ref,
-                    comments=self.judge(ref, known, self.now()),
+                    comments=comments,
                     posts=marks,
                     deleted=deleted,
-                    server_time=self._server_now(collector),
+                    server_time=frame.cap,
                     run_id=report.run_id,
+                    draft=draft,
                 ),
-                self.now(),
+                frame.now,
             )
             tally.landed = add(tally.landed, landed)
             report.landed = add(report.landed, landed)
@@ -300,8 +333,8 @@ class Poller:
             settings=self.settings.collect,
             collector=collector,
             page=ref,
-            state=self.store.see_page(ref, min(self.now(), self._server_now(collector))),
-            buffer=Buffer(land, self.settings.collect.batch),
+            state=state,
+            buffer=Buffer(begin, land, self.settings.collect.batch, getattr(self.judge, "ahead", 0)),
             tally=tally,
             progress=self.progress,
             clock=lambda: self._server_now(collector),

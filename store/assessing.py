@@ -190,24 +190,24 @@ def alerted_among(tx: Tx, ids: Sequence[int]) -> set[int]:
     return {r.message_id for r in rows_in(tx.conn, select(alerts.c.message_id), alerts.c.message_id, ids)}
 
 
-def raise_alerts(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """One alert for each of these messages that has none; their events; their ids."""
-    if not rows:
+def raise_alerts(tx: Tx, found: Sequence[tuple[int, str | None]]) -> tuple[str, ...]:
+    """One alert for each of these (message, kind of emergency) that has none; their events; their ids."""
+    if not found:
         return ()
-    ids = tx.allocate("alerts", len(rows))
+    ids = tx.allocate("alerts", len(found))
     new = [
         {
             "id": id_,
-            "message_id": row["id"],
+            "message_id": message_id,
             "drill": False,
-            "kind": row["assessment"]["emergency_kind"],
+            "kind": kind,
             "text": "",
             "created_at": tx.now,
             "escalated_at": None,
             "acknowledged_at": None,
             "acknowledged_by": None,
         }
-        for id_, row in zip(ids, sorted(rows, key=lambda r: r["id"]), strict=True)
+        for id_, (message_id, kind) in zip(ids, sorted(found, key=lambda f: f[0]), strict=True)
     ]
     query = tx.insert(alerts).on_conflict_do_nothing(index_elements=["message_id"]).returning(alerts.c.id)
     landed = set(tx.execute(query, new).scalars())

@@ -347,6 +347,10 @@ class Tx:
         self._events.append((type_, message_id, data))
         return len(self._events) - 1
 
+    def emitted(self, place: int) -> bytes:
+        """The data of an event that this transaction emitted."""
+        return self._events[place][2]
+
     def amend(self, place: int, data: bytes) -> None:
         """Other data for an event that this transaction emitted: more became known."""
         type_, message_id, _ = self._events[place]

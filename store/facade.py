@@ -38,7 +38,9 @@ from store import (
     workload,
 )
 from store import alerts as _alerts
+from store.assessing import utc
 from store.db import REPEAT_WINDOW, Database
+from store.drafting import Frame
 from store.values import (
     AlertJob,
     Assessment,
@@ -137,6 +139,11 @@ class Store:
         return pages.known(self._db, network, post_id)
 
     # --- landing -----------------------------------------------------------------------------------------------------
+
+    def frame(self, first_seen: datetime, server_time: datetime | None, now: datetime, run_id: str | None) -> Frame:
+        """What drafts of comments that land at `now` have in common (`store.drafting`)."""
+        now = utc(now)
+        return Frame(utc(first_seen), utc(server_time) or now, now, run_id, self._db.is_sqlite)
 
     def land(self, landing_: Landing, now: datetime) -> Landed:
         return landing.land(self._db, landing_, now)

@@ -15,26 +15,16 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from store.assessing import (
-    alerted_among,
-    clean,
-    columns,
-    fold,
-    message_event,
-    place_names,
-    priority,
-    raise_alerts,
-    reassess,
-    utc,
-)
-from store.db import Database, Tx, pack, rows_in
+from store.assessing import alerted_among, clean, message_event, raise_alerts, reassess, utc
+from store.db import Database, Tx, rows_in
+from store.drafting import COLUMNS, Drafted, Frame, attached, folded, prepare
 from store.likely import stale
 from store.pages import ensure_page
-from store.repeats import Asking, link
+from store.repeats import Asking, asking_anew, link
 from store.seals import find_key, hidden_among, hidden_id, seal
-from store.tables import NEVER, UNASSESSED, counters, messages, messages_of_pages, pages, places, posts, revisions
-from store.values import Assessment, Attachment, Comment, Judged, Landed, Landing, PostMark, Unassessed
-from store.views import dump, message_view, numbered, tombstone
+from store.tables import UNASSESSED, counters, messages, messages_of_pages, pages, places, posts, revisions
+from store.values import Assessment, Comment, Judged, Landed, Landing, PostMark, Unassessed
+from store.views import dump, numbered, tombstone
 
 _GLANCE = (
     messages.c.external_id,
@@ -59,16 +49,15 @@ def land(db: Database, landing: Landing, now: datetime) -> Landed:
 
 
 class _Draft:
-    """What can be made ready while other writers are at work: rows of comments that seem new, their events."""
+    """What was made ready while other writers are at work: drafts of the comments that seem new."""
 
     def __init__(self, db: Database, landing: Landing, now: datetime) -> None:
         self.now = now
         self.landing = landing
+        self.sqlite = db.is_sqlite
         self.cap = utc(landing.server_time) or now
         self.judged = {j.comment.external_id: j for j in landing.comments}  # of two the later one counts
-        self.rows: dict[str, dict[str, Any]] = {}
-        self.packed: dict[str, tuple[Any, ...]] = {}
-        self.events: dict[str, bytes] = {}
+        self.made: dict[str, Drafted] = {}
         if not self.judged:
             return
         page = landing.page
@@ -78,64 +67,24 @@ class _Draft:
                 select(pages.c.first_seen_at).where(pages.c.network == page.network, pages.c.id == page.id)
             ).scalar()
             known = _known_keys(conn, page.network, self.judged) if first_seen is not None else set(self.judged)
-        self.make([k for k in self.judged if k not in known], first_seen or now, db.engine.dialect)
+        self.make([k for k in self.judged if k not in known], first_seen or now)
 
-    def make(self, keys: Sequence[str], first_seen: datetime, dialect: Any) -> None:
-        """Rows, packed rows and events of these comments, all without their ids."""
-        made = {k: self._row(self.judged[k], first_seen) for k in keys}
-        self.rows.update(made)
-        self.packed.update(zip(made, pack(messages, list(made.values()), dialect), strict=True))
-        self.events.update({k: dump(message_view(row)) for k, row in made.items() if not row["own"]})
+    def make(self, keys: Sequence[str], first_seen: datetime) -> None:
+        """Drafts of these comments; those that came with the landing are taken as they are."""
+        frame = Frame(first_seen, self.cap, self.now, self.landing.run_id, self.sqlite)
+        came = self.landing.draft.made if self.landing.draft is not None and self.landing.draft.frame == frame else {}
+        self.made.update({k: came[k] for k in keys if k in came})
+        self.made.update(prepare([self.judged[k] for k in keys if k not in came], frame))
 
-    def hang(self, keys: Sequence[str], key: bytes, first_seen: datetime, dialect: Any) -> None:
+    def hang(self, keys: Sequence[str], key: bytes, first_seen: datetime) -> None:
         """These answer comments of forgotten people: what they hang below is called by its hidden id."""
         for k in keys:
-            c = self.judged[k].comment
-            hung = replace(c, parent_id=hidden_id(key, c.network, c.parent_id or ""))
-            self.judged[k] = replace(self.judged[k], comment=hung)
-        self.make(keys, first_seen, dialect)
-
-    def _row(self, judged: Judged, first_seen: datetime) -> dict[str, Any]:
-        c = judged.comment
-        now = self.now
-        published = utc(c.published_at)
-        historical = published is not None and published < min(first_seen, self.cap)
-        text = clean(c.text)
-        a = c.author
-        author = {"id": clean(a.id), "name": clean(a.name), "url": clean(a.url), "kind": a.kind}
-        row = {
-            "id": 0,  # given in the transaction
-            "network": c.network,
-            "external_id": c.external_id,
-            "page_id": c.page_id,
-            "post_id": c.post_id,
-            "comment_id": c.comment_id,
-            "parent_id": c.parent_id,
-            "author_id": author["id"],
-            "author": author,
-            "url": clean(c.url),
-            "text": text,
-            "folded": folded(text, author["name"]),
-            "attachments": _attachments(c.attachments),
-            "own": c.own,
-            "published_at": published,
-            "collected_at": now,
-            # A comment dated 2099 (or without a date) stands in lists where it was found.
-            "listed_at": now if published is None or published > self.cap else published,
-            "edited_at": utc(c.edited_at),
-            "deleted_at": now if c.deleted else None,
-            "historical": historical,
-            "status": "own" if c.own else "new",
-            "run_id": self.landing.run_id,
-        }
-        if judged.assessment is None or c.own:
-            row.update(_UNJUDGED)
-            row["priority"] = priority(_UNJUDGED, historical)
-        else:
-            clocks = {} if historical else {k: utc(v) for k, v in judged.deadlines.items()}
-            row.update(columns(judged.assessment.as_dict(), clocks, historical))
-            row["assessed_at"] = now
-        return row
+            j = self.judged[k]
+            hung = replace(j.comment, parent_id=hidden_id(key, j.comment.network, j.comment.parent_id or ""))
+            self.judged[k] = Judged(hung, j.assessment, j.deadlines)
+        if self.landing.draft is not None:
+            self.landing = replace(self.landing, draft=None)
+        self.make(keys, first_seen)
 
 
 class _Batch:
@@ -151,7 +100,7 @@ class _Batch:
         self.deleted = set(landing.deleted)
         self.live_change: Counter[str] = Counter()  # post -> change of its count of live comments
         self.news: set[str] = set()  # posts that got a comment
-        self.emergencies: list[Mapping[str, Any]] = []
+        self.emergencies: list[tuple[int, str | None]] = []  # message, kind
         self.asking: list[Asking] = []
 
     def land(self) -> Landed:
@@ -184,7 +133,7 @@ class _Batch:
     def _perhaps_known(self) -> list[str]:
         """Keys to look up: all but those that were not there for the draft, when nothing was inserted since."""
         keys = self.judged.keys() | self.deleted
-        fresh = self.draft.rows.keys()
+        fresh = self.draft.made.keys()
         if fresh and self.tx.is_sqlite:
             since = _last_id(self.tx.conn) != self.draft.last_id
             keys = keys - (fresh - _known_keys(self.tx.conn, self.network, list(fresh)) if since else fresh)
@@ -203,7 +152,7 @@ class _Batch:
         above = {c.parent_id for k in fresh if (c := self.judged[k].comment).parent_id}
         if hidden := hidden_among(self.tx, self.key, self.network, above).keys():
             answers = [k for k in fresh if self.judged[k].comment.parent_id in hidden]
-            self.draft.hang(answers, self.key, self.first_seen, self.tx.conn.dialect)
+            self.draft.hang(answers, self.key, self.first_seen)
         return fresh
 
     # --- new ones ----------------------------------------------------------------------------------------------------
@@ -212,11 +161,11 @@ class _Batch:
         """Store comments never seen before; (keys that were really new, how many of them are the page's own)."""
         if not keys:
             return set(), 0
-        tx, draft = self.tx, self.draft
-        draft.make([k for k in keys if k not in draft.rows], self.first_seen, tx.conn.dialect)
+        tx, made = self.tx, self.draft.made
+        self.draft.make([k for k in keys if k not in made], self.first_seen)
         ids = dict(zip(keys, tx.allocate("messages", len(keys)), strict=True))
-        packed = [(id_, *draft.packed[k][1:]) for k, id_ in ids.items()]
-        inserted = tx.insert_packed(messages, tuple(draft.rows[keys[0]]), packed, unless_known="external_id")
+        packed = [(id_, *made[k].packed[1:]) for k, id_ in ids.items()]
+        inserted = tx.insert_packed(messages, COLUMNS, packed, unless_known="external_id")
         if inserted is None:  # SQLite: this writer is alone, nothing came in between
             inserted = set(keys)
         named = []
@@ -224,22 +173,19 @@ class _Batch:
         for key, id_ in ids.items():
             if key not in inserted:
                 continue
-            row = {**draft.rows[key], "id": id_}  # a copy: should this transaction be undone, the draft is used again
-            post = row["post_id"]
-            self.news.add(post)
-            if row["deleted_at"] is None:
-                self.live_change[post] += 1
-            if row["own"]:
+            d = made[key]
+            self.news.add(d.post_id)
+            if not d.deleted:
+                self.live_change[d.post_id] += 1
+            if d.event is None:
                 own += 1
                 continue
-            if (fields := row["assessment"]) is not None:
-                if fields["places"]:
-                    named += [{"place": name, "message_id": id_} for name in sorted(place_names(fields))]
-                if fields["emergency"] and not row["historical"]:
-                    self.emergencies.append(row)
-            event = tx.emit("otklik.message.landed", id_, numbered(draft.events[key], id_))
-            if (said := draft.judged[key].assessment) is not None and said.signature is not None:
-                self.asking.append(Asking(row, said.signature, [event], fresh=True))
+            named += [{"place": name, "message_id": id_} for name in d.places]
+            if d.emergency:
+                self.emergencies.append((id_, d.kind))
+            event = tx.emit("otklik.message.landed", id_, numbered(d.event, id_))
+            if d.asks is not None:
+                self.asking.append(asking_anew(id_, d.asks, event))
         tx.insert_many(places, named)
         return inserted, own
 
@@ -305,7 +251,7 @@ class _Batch:
             values.update(
                 text=text,
                 folded=folded(text, author["name"]),
-                attachments=_attachments(c.attachments),
+                attachments=attached(c.attachments),
                 edited_at=utc(c.edited_at) or (row["edited_at"] if blank else now),
                 seal=None,
                 erased_at=None,
@@ -326,7 +272,7 @@ class _Batch:
             if row["assessed_at"] == now and judged.assessment is not None:
                 self.asking.append(Asking(row, judged.assessment.signature, placed))
             if row["emergency"] and row["assessed_at"] == now and not row["historical"] and not alerted:
-                self.emergencies.append(row)
+                self.emergencies.append((row["id"], row["assessment"]["emergency_kind"]))
         return done
 
     # --- posts -------------------------------------------------------------------------------------------------------
@@ -471,29 +417,6 @@ def _known_keys(conn: Connection, network: str, keys: Collection[str]) -> set[st
 
 # --- pure helpers -----------------------------------------------------------------------------------------------------
 
-_UNJUDGED: dict[str, Any] = {
-    "topic": None,
-    "topic_group": None,
-    "urgency": None,
-    "emergency": False,
-    "reaction": None,
-    "assessment": None,
-    "deadlines": None,
-    "due_at": NEVER,
-    "assessed_at": None,
-}
-
-
-def folded(text: str, author: str | None) -> str:
-    """What `search` looks through: the text and the author's name."""
-    return fold(f"{text}\n{author}" if author else text)
-
-
-def _attachments(found: Sequence[Attachment]) -> list[dict[str, Any]] | None:
-    return [
-        {"kind": clean(a.kind), "url": clean(a.url), "title": clean(a.title), "id": clean(a.id)} for a in found
-    ] or None
-
 
 def _content_differs(row: Any, comment: Comment, key: bytes | None) -> bool:
     """Whether a comment says something else than its message. Links to the same attachment may change (they expire).
@@ -503,7 +426,7 @@ def _content_differs(row: Any, comment: Comment, key: bytes | None) -> bool:
     row = row if isinstance(row, dict) else row._mapping
     text, before = row["text"], row["attachments"]
     if row["seal"] is not None and key is not None:
-        return seal(key, clean(comment.text), _attachments(comment.attachments)) != row["seal"]
+        return seal(key, clean(comment.text), attached(comment.attachments)) != row["seal"]
     if text != comment.text and text != clean(comment.text):
         return True
     if not before and not comment.attachments:
@@ -589,7 +512,7 @@ def assess(db: Database, items: Sequence[tuple[str, Assessment, Mapping[str, dat
             event = message_event(tx, "assessed", row)
             asking.append(Asking(row, assessment.signature, [event]))
             if row["emergency"] and not row["historical"] and row["id"] not in alerted:
-                emergencies.append(row)
+                emergencies.append((row["id"], row["assessment"]["emergency_kind"]))
         alerts = raise_alerts(tx, emergencies)
         link(tx, asking)
         return Landed(unchanged=len(rows), alerts=alerts)

@@ -151,7 +151,7 @@ def correct(
         row.update(values)
         corrected(tx, row, by, "correct", _told(said))
         if row["emergency"] and not alerted_among(tx, [wanted]):
-            raise_alerts(tx, [row])
+            raise_alerts(tx, [(row["id"], row["assessment"]["emergency_kind"])])
         elif newly:
             ring_again(tx, row)
         return plain(message_view(row))

@@ -116,7 +116,7 @@ def apply(
             if fields["emergency"] and not before["emergency"]:
                 emergencies.append(row)
                 if not row["historical"] and row["listed_at"] >= since and row["id"] not in alerted:
-                    to_alert.append(row)
+                    to_alert.append((row["id"], fields["emergency_kind"]))
         _move(tx, run, after)
         alerts = raise_alerts(tx, to_alert)
         link(tx, asking)

@@ -10,10 +10,11 @@ are looked at (`store/likely.py`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import bindparam, delete, select, text, update
@@ -24,20 +25,50 @@ from store.likely import Known, stale
 from store.tables import messages, signature_keys, signatures
 from store.values import Signature
 from store.views import dump, message_view
+from store.views import pointed as pointed_view
 
 _PG_LOCK = 0x72657065617473  # "repeats"
 
 
+class Asks(NamedTuple):
+    """What the search for repeats needs of a new message. `kept`: `keys` as they are stored with the signature."""
+
+    signature: Signature
+    keys: tuple[int, ...]
+    kept: str
+    network: str
+    post_id: str
+    author_id: str | None
+    external_id: str
+    parent_id: str | None
+    listed_at: datetime
+
+
 @dataclass(slots=True)
 class Asking:
-    """A message whose question is to be looked up: its row, its signature (None: it asks nothing any more), and the
-    places of its events in the transaction, which will tell of the repeat."""
+    """A message whose question is to be looked up: its row (of a new one what `Asks` tells), its signature (None: it
+    asks nothing any more), and the places of its events in the transaction, which will tell of the repeat."""
 
     row: dict[str, Any]
     signature: Signature | None
     events: list[int] = field(default_factory=list)
     fresh: bool = False  # it landed in this transaction, nothing of it is stored yet
-    keys: frozenset[int] = frozenset()
+    keys: tuple[int, ...] = ()
+    kept: str = "[]"  # the keys as JSON
+
+
+def asking_anew(id_: int, asks: Asks, event: int) -> Asking:
+    """A message that landed in this transaction."""
+    row = {
+        "id": id_,
+        "network": asks.network,
+        "post_id": asks.post_id,
+        "author_id": asks.author_id,
+        "external_id": asks.external_id,
+        "parent_id": asks.parent_id,
+        "listed_at": asks.listed_at,
+    }
+    return Asking(row, asks.signature, [event], True, asks.keys, asks.kept)
 
 
 # --- linking ----------------------------------------------------------------------------------------------------------
@@ -65,7 +96,9 @@ def link(tx: Tx, asked: Sequence[Asking]) -> None:
     fixed |= {id_: id_ for id_ in firsts(tx, [r.message_id for r in changed]) - fixed.keys()}
     remove(tx, changed)
     for a in new:
-        a.keys = frozenset(_keys(a)) if a.signature is not None else frozenset()
+        if not a.fresh and a.signature is not None:
+            a.keys = keys_of(a.signature, a.row)
+            a.kept = orjson.dumps(a.keys).decode()
     known = Known(tx, new)
     rows: list[dict[str, Any]] = []
     pointed: list[dict[str, Any]] = []
@@ -87,7 +120,7 @@ def link(tx: Tx, asked: Sequence[Asking]) -> None:
     if pointed:
         tx.execute(_POINT, pointed)
     tx.insert_many(signatures, rows)
-    tx.insert_many(signature_keys, [{"key": k, "message_id": a.row["id"]} for a in new for k in sorted(a.keys)])
+    tx.insert_packed(signature_keys, ("key", "message_id"), [(k, a.row["id"]) for a in new for k in a.keys])
 
 
 def _settled(a: Asking, row: Any) -> bool:
@@ -103,18 +136,18 @@ def firsts(tx: Tx, ids: Sequence[int]) -> set[int]:
     return {r.cluster for r in rows_in(tx.conn, query, signatures.c.cluster, sorted(ids))}
 
 
-def _keys(a: Asking) -> Iterator[int]:
-    """The signature's keys, and its topical ones as they are for this author and under this post."""
-    yield from a.signature.keys
-    row = a.row
-    if not a.signature.topical:
-        return
+def keys_of(signature: Signature, row: Mapping[str, Any]) -> tuple[int, ...]:
+    """The signature's keys, and its topical ones as they are for this author and under this post; sorted."""
+    if not signature.topical:
+        return tuple(sorted(signature.keys))
+    found = set(signature.keys)
     post = _mixed("post", row["network"], row["post_id"])
     author = _mixed("author", row["network"], row["author_id"]) if row["author_id"] else None
-    for key in a.signature.topical:
-        yield key ^ post
+    for key in signature.topical:
+        found.add(key ^ post)
         if author is not None:
-            yield key ^ author
+            found.add(key ^ author)
+    return tuple(sorted(found))
 
 
 @lru_cache(maxsize=65_536)
@@ -128,7 +161,7 @@ def _row(a: Asking, cluster: int, by: str | None) -> dict[str, Any]:
         "cluster": cluster,
         "at": a.row["listed_at"],
         "body": "" if a.signature is None else a.signature.body,
-        "keys": orjson.dumps(sorted(a.keys)).decode(),
+        "keys": a.kept,
         "by": by,
     }
 
@@ -139,6 +172,9 @@ def _point(tx: Tx, a: Asking, first: int | None, note: str | None) -> bool:
     a.row.update(repeat_of=first, repeat_note=note)
     if before == (first, note):
         return False
+    if a.fresh:
+        tx.amend(a.events[0], pointed_view(tx.emitted(a.events[0]), first, note))
+        return True
     for place in a.events:
         tx.amend(place, dump(message_view(a.row)))
     if not a.events:  # nothing else of it changed

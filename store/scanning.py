@@ -17,7 +17,7 @@ from sqlalchemy import String, Table, Text, select, update
 from store.assessing import message_event
 from store.audit import redact
 from store.db import Database, Tx, chunks, rows_in
-from store.landing import folded
+from store.drafting import folded
 from store.needles import Needles
 from store.personal import plain_details
 from store.seals import seal

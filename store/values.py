@@ -36,6 +36,9 @@ class Author:
     url: str | None = None
     kind: str = "unknown"
 
+    def __reduce__(self) -> Any:  # thrice as fast as what is made for slots
+        return Author, (self.id, self.name, self.url, self.kind)
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
@@ -45,6 +48,9 @@ class Attachment:
     url: str | None = None
     title: str | None = None
     id: str | None = None
+
+    def __reduce__(self) -> Any:  # thrice as fast as what is made for slots
+        return Attachment, (self.kind, self.url, self.title, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,11 @@ class Comment:
     own: bool = False
     deleted: bool = False
     edited_at: datetime | None = None
+
+    def __reduce__(self) -> Any:  # thrice as fast as what is made for slots
+        told = (self.network, self.external_id, self.page_id, self.post_id, self.comment_id, self.parent_id)
+        said = (self.author, self.text, self.published_at, self.url, self.attachments)
+        return Comment, (*told, *said, self.own, self.deleted, self.edited_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +245,8 @@ class Landing:
     """One transaction: comments of one page, marks of its posts, ids found deleted, all or nothing.
 
     `server_time` is the network's clock (never later than which a cursor may stand); comments older than the page's
-    first sight become historical. `run_id` ties the landing to its run.
+    first sight become historical. `run_id` ties the landing to its run. `draft`: what was made ready of the comments
+    (`store.drafting.Draft`); without it the landing makes it itself.
     """
 
     page: PageRef
@@ -243,6 +255,7 @@ class Landing:
     deleted: Sequence[str] = ()  # external ids
     server_time: datetime | None = None
     run_id: str | None = None
+    draft: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,21 @@ def numbered(view: bytes, id_: int) -> bytes:
     return b'{"id":"%d",' % id_ + view[len(_UNNUMBERED) :]
 
 
+_ALONE = b'"repeat_of":null,'
+_END_OF_REASONS = b'],"model":'
+
+
+def pointed(view: bytes, first: int, note: str) -> bytes:
+    """The JSON of an assessed message that repeated nothing yet, now with what it repeats. No text in it can look like
+    the two places: in a text every quotation mark has a backslash before it."""
+    before, alone, after = view.partition(_ALONE)
+    reasons, end, rest = after.rpartition(_END_OF_REASONS)
+    if not alone or not end:
+        raise ValueError("not the JSON of an assessed message that repeats nothing")
+    comma = b"" if reasons.endswith(b"[") else b","
+    return b'%b"repeat_of":"%d",%b%b%b%b%b' % (before, first, reasons, comma, orjson.dumps(note), end, rest)
+
+
 def tombstone(row: Mapping[str, Any], deleted_at: datetime) -> dict[str, Any]:
     """A deletion as the feed tells it: which message, and nothing of what it said."""
     return {
