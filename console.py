@@ -197,8 +197,8 @@ By = Annotated[str | None, typer.Option("--by", help="Кто это делает
 
 
 def who(by: str | None) -> str:
-    """Who acts: `--by`, else OTKLIK_BY, else the account of the system, else (the configuration knows no such person
-    and names one only) that one. This names somebody and proves nothing: the account of the system is what guards."""
+    """Who acts: `--by`, else OTKLIK_BY, else the account of the system. This names somebody and proves nothing: the
+    account of the system is what guards. Nobody is guessed: the audit log must not credit a person with cron's deeds."""
     import getpass
 
     from settings import ConfigError
@@ -209,23 +209,9 @@ def who(by: str | None) -> str:
                 raise ConfigError(f"{name}: id человека — строка не длиннее 100 знаков, как в people или divisions")
             return given
     try:
-        account = getpass.getuser()
+        return getpass.getuser()
     except (OSError, KeyError, ImportError):
-        account = "cli"
-    people = _people()
-    return next(iter(people)) if len(people) == 1 and account not in people else account
-
-
-def _people() -> set[str]:
-    """Ids of everybody whom the configuration names; nobody when it can't be read: that is for who needs it to say."""
-    from settings import OtklikError
-
-    try:
-        settings = current().settings
-    except OtklikError:
-        return set()
-    listed = [*settings.people, *(p for d in settings.divisions for p in d.people)]
-    return {p if isinstance(p, str) else p.id for p in listed}
+        return "cli"
 
 
 def fail(text: str, code: int) -> int:

@@ -33,8 +33,7 @@ Every step is checked here, and so are corrections and the acknowledgement of al
 program may read. During an absence (`people[].absence`) the substitute has the absent person's roles and divisions; the
 log names both. Where the configuration names nobody, whoever runs the program may do everything.
 
-Who acts is what `--by` says, else the variable `OTKLIK_BY`, else the account of the system; an account that the
-configuration does not know stands for its only person, where it names one alone. **This is naming, not
+Who acts is what `--by` says, else the variable `OTKLIK_BY`, else the account of the system. **This is naming, not
 authentication**: whoever can run the program on the database can name anybody. What guards the desk is the account of
 the operating system: give each person an own one, let them run otklik by `sudo -u otklik` with `OTKLIK_BY` set for each
 (`Defaults!`/`env_keep` of sudoers), keep the database and the configuration readable to otklik alone.

@@ -82,12 +82,15 @@ def test_who_acts_when_nobody_says(rig, monkeypatch):
     assert "OTKLIK_BY: id человека" in otklik("queue", "approve", id).err
 
 
-def test_an_only_person_need_not_be_named(rig, tmp_path, monkeypatch):
+def test_nobody_is_guessed_even_where_there_is_one_person_only(rig, tmp_path, monkeypatch):
     monkeypatch.setenv("LOGNAME", "root")
     monkeypatch.delenv("OTKLIK_BY", raising=False)
     id = rig.asked("Когда включат воду?", answer=None)
     one = "people: [{id: anna, roles: [administrator]}]\ndivisions: [{id: zhkh}]\n"
     (tmp_path / "config.yaml").write_text(config(rig.url, rig.emulator.url) + one, encoding="utf-8")
+    refused = otklik("queue", "route", id, "--to", "zhkh")
+    assert refused.code == 2 and "человека «root» нет" in refused.err
+    monkeypatch.setenv("LOGNAME", "anna")
     assert otklik("queue", "route", id, "--to", "zhkh").code == 0
     assert rig.store.desk(id)["log"][-1]["actor"] == "anna"
 
