@@ -57,14 +57,19 @@ def page(store: Store, view: View, after: int, limit: int = LIMIT) -> Page:
     """Up to `limit` events with `seq` > `after` that the view lets through. Raises CursorError, StoreError."""
     check(store, after)
     lines: list[bytes] = []
-    seen = size = 0
-    next_ = after
-    for raw in store.events_raw(after, limit if view.whole else SCANNED):
-        seen, next_ = seen + 1, seq_of(raw)
-        line = view.line(raw)
-        if line is not None:
-            lines.append(line)
-            size += len(line)
-            if len(lines) == limit or size >= BYTES:
-                break
+    seen, size, next_ = 0, 0, after
+    for last, block in store.events_blocks(after, limit if view.whole else SCANNED):
+        told = sum(map(len, block)) if view.whole else BYTES
+        if size + told < BYTES:  # the usual case: the block goes out as it came
+            seen, size, next_ = seen + len(block), size + told, last
+            lines += block
+            continue
+        for raw in block:
+            seen, next_ = seen + 1, seq_of(raw)
+            line = view.line(raw)
+            if line is not None:
+                lines.append(line)
+                size += len(line)
+                if len(lines) == limit or size >= BYTES:
+                    return Page(tuple(lines), next_, store.last_seq() > next_)
     return Page(tuple(lines), next_, seen > 0 and store.last_seq() > next_)

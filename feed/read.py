@@ -23,7 +23,13 @@ class FeedError(OtklikError):
     exit_code = USAGE
 
 
-def read(
+def read(store: Store, after: int = 0, limit: int | None = None, **how: Any) -> Iterator[bytes]:
+    """Events with `seq` > `after`, each as one line of JSON with its line feed; see `blocks`."""
+    for lines in blocks(store, after, limit, **how):
+        yield from lines
+
+
+def blocks(
     store: Store,
     after: int = 0,
     limit: int | None = None,
@@ -31,8 +37,8 @@ def read(
     poll_s: float = 1.0,
     stop: Callable[[], bool] = lambda: False,
     idle: Callable[[], None] = lambda: None,
-) -> Iterator[bytes]:
-    """Events with `seq` > `after`, each as one line of JSON with its line feed.
+) -> Iterator[list[bytes]]:
+    """The same, many lines at a time.
 
     Ends after `limit` events, or at the end of the log; with `follow` it waits there and looks again every `poll_s`
     seconds until `stop()` is true, calling `idle()` before each wait. The log has no holes that fill later, so the last
@@ -51,10 +57,10 @@ def read(
             return
         count = 0
         size = BATCH if left is None else min(BATCH, left)
-        for line in store.events_raw(after, size):
-            yield line if line.endswith(b"\n") else line + b"\n"
-            after = seq_of(line)
-            count += 1
+        for last, lines in store.events_blocks(after, size):
+            yield lines
+            after = last
+            count += len(lines)
         if left is not None:
             left -= count
         if not count and after > (last := store.last_seq()):
@@ -76,9 +82,9 @@ def copy(store: Store, out: BinaryIO, after: int = 0, limit: int | None = None, 
     """
     count = 0
     try:
-        for line in read(store, after, limit, idle=out.flush, **how):
-            out.write(line)
-            count += 1
+        for lines in blocks(store, after, limit, idle=out.flush, **how):
+            out.write(b"".join(lines))
+            count += len(lines)
         out.flush()
     except BrokenPipeError:
         _mute(out)

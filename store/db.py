@@ -417,6 +417,18 @@ def among(conn: Connection, column: Any, keys: Sequence[Any]) -> Any:
     return column.in_(select(keys_.c.value))
 
 
+def driver_rows(conn: Connection, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """Rows as the driver gives them, to read very many: from PostgreSQL in its binary format, a bytea as bytes."""
+    if conn.dialect.name == "sqlite":
+        return list(conn.exec_driver_sql(sql, values).all())
+    driver: Any = conn.connection.driver_connection
+    try:
+        with driver.cursor(binary=True) as cursor:
+            return list(cursor.execute(sql, values).fetchall())
+    except conn.dialect.loaded_dbapi.Error as e:
+        raise DBAPIError(sql, None, e) from None
+
+
 def rows_in(conn: Connection, query: Any, column: Any, keys: Sequence[Any]) -> Iterator[Any]:
     """Rows of `query` whose `column` is among `keys`."""
     for part in chunks(keys):

@@ -361,6 +361,9 @@ class Store:
     def events_raw(self, after: int, limit: int) -> Iterator[bytes]:
         return events.raw(self._db, after, limit)
 
+    def events_blocks(self, after: int, limit: int) -> Iterator[tuple[int, list[bytes]]]:
+        return events.blocks(self._db, after, limit)
+
     def source(self) -> str:
         """The URN of this log; another one after a backup was restored."""
         return events.source(self._db)

@@ -1,6 +1,6 @@
 """`make bench`: figures for docs/measurements.md. Each is taken several times in one run; medians and ratios count.
 
-python -m tests.bench [pipeline|calls|startup|repeats|workers]…
+python -m tests.bench [pipeline|calls|startup|repeats|workers|feed]…
 """
 
 from __future__ import annotations
@@ -312,6 +312,12 @@ def workers() -> Iterator[str]:
     yield from bench_workers.workers()
 
 
+def feed() -> Iterator[str]:
+    from tests import bench_feed
+
+    yield from bench_feed.feed()
+
+
 PARTS = {
     "pipeline": pipeline,
     "calls": calls,
@@ -319,6 +325,7 @@ PARTS = {
     "repeats": repeats,
     "report": report,
     "workers": workers,
+    "feed": feed,
 }
 
 

@@ -393,7 +393,7 @@ def test_a_broken_database_is_told_without_its_details(full, monkeypatch, capfd)
         def broken(*_):
             raise RuntimeError(f"secret place /srv/db {ALL}")
 
-        monkeypatch.setattr(full, "events_raw", broken)
+        monkeypatch.setattr(full, "events_blocks", broken)
         told = problem(http.get("/v1/events"), 500)
         assert "srv" not in str(told) and "RuntimeError" not in str(told)
     out = capfd.readouterr()
