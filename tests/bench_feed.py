@@ -123,7 +123,8 @@ def _served(url: str, wanted: int) -> float:
     port = _free_port()
     feed = f'{{tokens: [{{name: reader, token: "{_KEY}", scope: all, per_minute: 100000}}]}}'
     with _configured(f'store: {{url: "{url}"}}\nfeed: {feed}\n') as (otklik, config):
-        serving = subprocess.Popen([otklik, "--config", config, "serve", "feed", "--port", str(port)])
+        command = [otklik, "--config", config, "serve", "feed", "--port", str(port)]
+        serving = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
             http = http_client.HTTPConnection("127.0.0.1", port, timeout=60)
             _until_it_answers(http)
