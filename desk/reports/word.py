@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from xml.sax.saxutils import escape
 
-from desk.reports.blocks import LINK, TEXT, Chart, Document, Heading, Map, Para, Table, shown
+from desk.reports.blocks import LENGTH, LINK, TEXT, TIME, Chart, Column, Document, Heading, Map, Para, Table, shown
 
 _W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+ROOM = 15_000
+"""Twips between the margins of the page."""
 
 
 def write(document: Document, pictures: Mapping[str, bytes]) -> bytes:
@@ -55,7 +57,7 @@ def write(document: Document, pictures: Mapping[str, bytes]) -> bytes:
 
 def _table(t: Table, zone: str) -> Iterator[str]:
     yield f'<w:tbl xmlns:w="{_W}"><w:tblPr><w:tblStyle w:val="TableGrid"/><w:tblW w:w="5000" w:type="pct"/></w:tblPr>'
-    yield "<w:tblGrid>" + "".join(f'<w:gridCol w:w="{c.width * 110}"/>' for c in t.columns) + "</w:tblGrid>"
+    yield "<w:tblGrid>" + "".join(f'<w:gridCol w:w="{w}"/>' for w in _widths(t.columns)) + "</w:tblGrid>"
     yield "<w:tr><w:trPr><w:cantSplit/><w:tblHeader/></w:trPr>"
     for c in t.columns:
         yield _cell(c.name, c.kind, head=True)
@@ -69,6 +71,28 @@ def _table(t: Table, zone: str) -> Iterator[str]:
         span = f'<w:tcPr><w:gridSpan w:val="{len(t.columns)}"/></w:tcPr>'
         yield f"<w:tr><w:tc>{span}<w:p><w:r><w:t>нет</w:t></w:r></w:p></w:tc></w:tr>"
     yield "</w:tbl>"
+
+
+_LETTER, _SIDES = 105, 230
+"""Twips that a bold letter of the header takes in a wide typeface, and the two margins of a cell."""
+
+
+def _widths(columns: Sequence[Column]) -> list[int]:
+    """Widths in twips: no header's word and no date is broken, the room that is left goes by the columns' own widths.
+
+    What needs more than the page has is narrowed in proportion, as LibreOffice and Word would do.
+    """
+    longest = [max(map(len, c.name.split()), default=1) for c in columns]
+    least = [
+        max(n, 10 if c.kind == TIME else 8 if c.kind == LENGTH else 11 if c.kind == TEXT and len(c.name) > 2 else 4)
+        for n, c in zip(longest, columns, strict=True)
+    ]
+    least = [n * _LETTER + _SIDES for n in least]
+    wanted = [max(c.width * 110, n) for c, n in zip(columns, least, strict=True)]
+    room, spare = ROOM - sum(least), sum(wanted) - sum(least)
+    share = min(1.0, room / spare) if spare > 0 and room > 0 else 0.0
+    found = [n + round((w - n) * share) for n, w in zip(least, wanted, strict=True)]
+    return found if sum(found) <= ROOM else [round(w * ROOM / sum(found)) for w in found]
 
 
 def _cell(text: str, kind: str, *, head: bool = False) -> str:

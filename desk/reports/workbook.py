@@ -39,10 +39,10 @@ def write(document: Document, pictures: Mapping[str, bytes]) -> bytes:
             _sheet(book, formats, _sheet_name(table.sheet, used), part, document)
     for block in document.blocks:
         if isinstance(block, Chart):
-            _chart(book, formats, _sheet_name(f"График {block.title}", used), block)
+            _chart(book, formats, _sheet_name(f"График {block.title}", used), block, document)
         elif isinstance(block, Map):
             sheet = book.add_worksheet(_sheet_name(block.title, used))
-            _printed(sheet, pages=1)
+            _printed(sheet, document, pages=1)
             sheet.insert_image(
                 0, 0, "map.png", {"image_data": io.BytesIO(pictures[block.name]), "description": block.title}
             )
@@ -63,7 +63,11 @@ class _Formats:
         number = {
             PERCENT: "0.0%", LENGTH: "[h]:mm:ss", TIME: "dd.mm.yyyy hh:mm", INT: "0", TEXT: "@", LINK: "@",
         }  # fmt: skip
-        self.cells = {kind: book.add_format({"num_format": look}) for kind, look in number.items()}
+        left = {"indent": 1}  # so that a text does not touch the number beside it
+        self.cells = {
+            kind: book.add_format({"num_format": look, **(left if kind in (TEXT, LINK) else {})})
+            for kind, look in number.items()
+        }
 
 
 def _sheet_name(wanted: str, used: set[str]) -> str:
@@ -77,11 +81,13 @@ def _sheet_name(wanted: str, used: set[str]) -> str:
     return found
 
 
-def _printed(sheet: Any, pages: int = 0) -> None:
-    """On paper: A4 across, one page wide, `pages` long (0: as many as it needs)."""
+def _printed(sheet: Any, document: Document, pages: int = 0) -> None:
+    """On paper: A4 across, one page wide, `pages` long (0: as many as it needs), the page's number below."""
     sheet.set_landscape()
     sheet.set_paper(9)
     sheet.fit_to_pages(1, pages)
+    title = document.title[:80].replace("&", "&&")
+    sheet.set_footer(f"&L&8{title}&R&8&P / &N")
 
 
 def _sheet(book: Any, formats: _Formats, name: str, table: Table, document: Document) -> None:
@@ -90,7 +96,7 @@ def _sheet(book: Any, formats: _Formats, name: str, table: Table, document: Docu
     for i, c in enumerate(table.columns):
         sheet.set_column(i, i, c.width)
     sheet.freeze_panes(_HEAD + 1, 1)
-    _printed(sheet)
+    _printed(sheet, document)
     sheet.repeat_rows(_HEAD)
     sheet.set_row(_HEAD, 15 * max((len(wrap(c.name, max(4, int(c.width) - 2))) for c in table.columns), default=1))
     sheet.write_string(0, 0, f"{table.title}. {document.title}", formats.title)
@@ -115,9 +121,9 @@ def _sheet(book: Any, formats: _Formats, name: str, table: Table, document: Docu
         sheet.autofilter(_HEAD, 0, _HEAD + len(table.rows), len(table.columns) - 1)
 
 
-def _chart(book: Any, formats: _Formats, name: str, chart: Chart) -> None:
+def _chart(book: Any, formats: _Formats, name: str, chart: Chart, document: Document) -> None:
     sheet = book.add_worksheet(name)
-    _printed(sheet, pages=1)
+    _printed(sheet, document, pages=1)
     sheet.set_column(0, 0, 34)
     sheet.set_column(1, len(chart.series), 16)
     for i, series in enumerate(chart.series, 1):
