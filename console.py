@@ -198,7 +198,7 @@ By = Annotated[str | None, typer.Option("--by", help="Кто это делает
 
 def who(by: str | None) -> str:
     """Who acts: `--by`, else OTKLIK_BY, else the account of the system. This names somebody and proves nothing: the
-    account of the system is what guards. Nobody is guessed: the audit log must not credit a person with cron's deeds."""
+    account is what guards. Nobody is guessed: the audit log must not credit a person with the deeds of cron."""
     import getpass
 
     from settings import ConfigError
