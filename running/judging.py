@@ -20,13 +20,12 @@ log = logging.getLogger("otklik")
 
 
 def make_judge(settings: Settings) -> tuple[Judge, Any]:
-    """The poll loop's judge (classifier + clocks; a backlog in a process of its own) and the classifier, loaded."""
+    """The poll loop's judge (classifier + clocks) and the classifier itself, loaded."""
     import classifier
-    from running.ahead import Ahead
 
     judge = classifier.load_for(settings)
     _spare_the_collector_of_garbage()
-    return Ahead(judge_with(judge, settings)), judge
+    return judge_with(judge, settings), judge
 
 
 def _spare_the_collector_of_garbage() -> None:

@@ -81,10 +81,11 @@ class _Canned(requests.adapters.BaseAdapter):
 def pipeline(comments: int = 50_000) -> Iterator[str]:
     """From the bytes of VK's answers to committed rows: parsing, mapping, paging, judging, landing.
 
-    "two processes": two runs at once on one SQLite file, each with half of the comments, on pages of its own, as two
-    cron jobs would.
+    The judge's process is started anew in each run. "Two of them": two runs at once on one SQLite file, each with half
+    of the comments, on pages of its own, as two cron jobs would.
     """
     from cli import make_judge
+    from running.ahead import Ahead
 
     os.environ["VK_TOKEN"] = TOKEN
     world = generate(7, pages=8, posts=200, comments=comments, depth=3)
@@ -92,11 +93,17 @@ def pipeline(comments: int = 50_000) -> Iterator[str]:
     judge = make_judge(bench.settings("sqlite://"))[0]
     for warm in (_blank, judge):
         bench.run(warm)  # the first round fills the caches
-    found: dict[str, list[float]] = {"no classifier": [], "classifier": [], "classifier, two processes": []}
+    beside = Ahead(judge)
+    found: dict[str, list[float]] = {
+        "no classifier": [],
+        "classifier, the judge in a process of its own (not used by collect)": [],
+        "classifier, all in one process": [],
+        "classifier, all in one process, two of them at once": [],
+    }
+    of = dict(zip(found, ((_blank, False), (beside, False), (judge, False), (judge, True)), strict=True))
     for _ in range(ROUNDS):
-        found["no classifier"].append(bench.run(_blank))
-        found["classifier"].append(bench.run(judge))
-        found["classifier, two processes"].append(bench.run(judge, apart=True))
+        for name, (how, apart) in of.items():
+            found[name].append(bench.run(how, apart=apart))
     yield f"page JSON -> committed row, SQLite, {bench.total} comments, batches of 500, {ROUNDS} rounds"
     for name, rates in found.items():
         yield f"  {name}: median {statistics.median(rates):,.0f} comments/s ({min(rates):,.0f} – {max(rates):,.0f})"
