@@ -89,7 +89,7 @@ def _owing(notice: str) -> ColumnElement[bool]:
 
 
 def _many(conn: Any, query: Select[Any]) -> bool:
-    return len(conn.execute(query.limit(_MANY)).all()) == _MANY
+    return conn.execute(select(func.count()).select_from(query.limit(_MANY).subquery())).scalar_one() == _MANY
 
 
 def _equals(conn: Any, column: Any, value: str) -> ColumnElement[bool]:

@@ -1,6 +1,6 @@
 """`make bench`: figures for docs/measurements.md. Each is taken several times in one run; medians and ratios count.
 
-python -m tests.bench [pipeline|calls|startup|repeats|workers|feed]…
+python -m tests.bench [pipeline|calls|startup|repeats|workers|feed|grow]…
 """
 
 from __future__ import annotations
@@ -325,6 +325,12 @@ def feed() -> Iterator[str]:
     yield from bench_feed.feed()
 
 
+def grow() -> Iterator[str]:
+    from tests import bench_grow
+
+    yield from bench_grow.grow()
+
+
 PARTS = {
     "pipeline": pipeline,
     "calls": calls,
@@ -333,6 +339,7 @@ PARTS = {
     "report": report,
     "workers": workers,
     "feed": feed,
+    "grow": grow,
 }
 
 

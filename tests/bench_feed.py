@@ -69,8 +69,8 @@ def _measured(name: str, url: str, wanted: int) -> Iterator[str]:
         )
 
 
-def _fill(store: Store, url: str, wanted: int) -> int:
-    """`wanted` events in the log of `store`: a small collected world's, copied."""
+def collected(url: str) -> None:
+    """A small world, collected and judged."""
     from cli import make_judge
     from emulator.scenario import generate
     from emulator.vk import VkFace
@@ -80,6 +80,11 @@ def _fill(store: Store, url: str, wanted: int) -> int:
     world = generate(7, pages=2, posts=20, comments=3000, depth=3)
     bench = _Pipeline(halves(world), _Canned(VkFace(world)))
     bench._collect(url, make_judge(bench.settings("sqlite://"))[0], bench.pages)
+
+
+def _fill(store: Store, url: str, wanted: int) -> int:
+    """`wanted` events in the log of `store`: a small collected world's, copied."""
+    collected(url)
     last = store.last_seq()
     with store._db.write() as conn:
         for n in range(1, -(-wanted // last)):
