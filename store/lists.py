@@ -20,7 +20,7 @@ from store.tables import BEGUN, TIMED, cases, messages, pages, places, posts
 from store.values import QueueFilter
 from store.views import message_view, plain
 
-_MANY = 20_000
+_MANY = 4_000
 
 
 def find(db: Database, f: QueueFilter) -> Iterator[dict[str, Any]]:

@@ -130,7 +130,9 @@ def _measured(store: Store, judged: list[Judged], mark: int) -> Iterator[tuple[s
         "queue of a topic, the first 20": lambda i: list(
             store.messages(QueueFilter(topic=topics[i % len(topics)], limit=20))
         ),
-        "take 10": lambda i: store.take("bench", 10, 600.0, now),
+        "take 10 and acknowledge them": lambda i: store.ack(
+            [m["id"] for m in store.take("bench", 10, 600.0, now)], "bench", now
+        ),
         "feed, a page of 1,000 events": lambda i: list(store.events_raw(i * (last // TIMES), 1000)),
         f"insert of a batch of {BATCH}": land,
     }
