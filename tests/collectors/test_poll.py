@@ -832,7 +832,7 @@ def test_pages_are_named_by_number_id_and_title_and_nothing_else(lite: Rig) -> N
 def test_the_page_longest_unvisited_comes_first_and_page_every_lets_pages_rest(sqlite_url: str) -> None:
     with rig(sqlite_url, collect=", page_every: 1h") as r:
         assert r.collect(only=["2"]).exit_code == 0
-        assert [x.configured for x in r.collect().results] == ["vk:-1"]
+        assert [(x.page.network, x.page.id) for x in r.collect().results] == [("vk", "-1")]
         rest = r.collect()
         assert (rest.results, rest.exit_code) == ([], 0)
         assert len(r.collect(full=True).results) == 2
