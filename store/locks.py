@@ -7,6 +7,7 @@ PostgreSQL: an advisory lock of a session of its own, so it also works between m
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from settings import os_problem
 from store.db import Database
 from store.errors import StoreError
 
+log = logging.getLogger("otklik.store")
 _held_in_memory: set[tuple[int, str]] = set()
 _guard = threading.Lock()
 
@@ -73,7 +75,16 @@ def _advisory(db: Database, name: str) -> Lock | None:
     if not got:
         free()
         return None
-    return Lock(name, free)
+
+    def release() -> None:
+        try:  # at once: the server notices the end of a session a moment later
+            conn.execute(text("SELECT pg_advisory_unlock(:k)"), {"k": key})
+        except Exception as e:  # the session is gone, and the lock with it
+            log.debug("lock %s: %s", name, type(e).__name__)
+        finally:
+            free()
+
+    return Lock(name, release)
 
 
 def _file(path: Path, name: str) -> Lock | None:
