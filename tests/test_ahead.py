@@ -31,7 +31,12 @@ SAID = (
 needs_a_second_core = pytest.mark.skipif(
     sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="one core: judging stays in the process"
 )
-pytestmark = needs_a_second_core
+pytestmark = [
+    needs_a_second_core,
+    pytest.mark.skipif(
+        not os.environ.get("OTKLIK_SOAK"), reason="the judge beside is not used by collect: in the soak"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
