@@ -97,7 +97,7 @@ class Address:
 
 def _library(kind: str) -> Any:
     """FastStream's module for this broker. Raises ConfigError when it isn't installed."""
-    # FastStream times every call for telemetry of its own unless told; nothing of it leaves, its log is not wanted.
+    # What failed is told in our words; the library's own lines would stand beside them.
     logging.getLogger("faststream").setLevel(logging.CRITICAL)
     name = {"nats": "faststream.nats", "kafka": "faststream.confluent"}[kind]
     try:

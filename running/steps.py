@@ -7,7 +7,7 @@ What several do at once is kept apart by the store (claims, leases, locks), not 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from store.values import utcnow
 
 if TYPE_CHECKING:
     from collectors.outlet import Outlet
+    from feed.webhooks import Outcome
     from settings import Settings
     from store import Store
 
@@ -151,23 +152,23 @@ def _digests(work: Work) -> None:
 
 
 def _webhooks(work: Work) -> None:
-    if not work.settings.feed.webhooks:
-        return
-    from feed.webhooks import deliver
+    if work.settings.feed.webhooks:
+        from feed.webhooks import deliver
 
-    for told in deliver(work.store, work.settings, now=work.now, stop=work.stopping, seconds=60):
-        if told.problem:
-            logging.getLogger("otklik.feed").warning("webhook %s: %s", told.name, told.problem)
+        _told("webhook", deliver(work.store, work.settings, now=work.now, stop=work.stopping, seconds=60))
 
 
 def _brokers(work: Work) -> None:
-    if not work.settings.feed.brokers:
-        return
-    from feed.brokers import deliver
+    if work.settings.feed.brokers:
+        from feed.brokers import deliver
 
-    for told in deliver(work.store, work.settings, now=work.now, stop=work.stopping, seconds=60):
+        _told("broker", deliver(work.store, work.settings, now=work.now, stop=work.stopping, seconds=60))
+
+
+def _told(what: str, outcomes: Sequence[Outcome]) -> None:
+    for told in outcomes:
         if told.problem:
-            logging.getLogger("otklik.feed").warning("broker %s: %s", told.name, told.problem)
+            logging.getLogger("otklik.feed").warning("%s %s: %s", what, told.name, told.problem)
 
 
 STEPS = (
